@@ -1,0 +1,17 @@
+//! One MCP endpoint in front of many MCP servers, on Envoy.
+//!
+//! The map of the code, in the order a request meets it:
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`clock`] | the one place that reads the time of day |
+//!
+//! `ARCHITECTURE.md` draws how they meet.
+
+pub mod clock;
+
+/// Messages of `proto/`: the gateway's own durable wire formats.
+pub mod proto {
+    #![allow(clippy::all, clippy::pedantic, clippy::restriction, unused_qualifications, reason = "generated")]
+    include!(concat!(env!("OUT_DIR"), "/mcp_gateway.v1.rs"));
+}

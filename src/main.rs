@@ -1,0 +1,3 @@
+//! Composition root: reads the flags, wires the parts, exits with a code.
+
+fn main() {}
