@@ -1,0 +1,173 @@
+//! Changes one span of a body and leaves every other byte as it was sent.
+
+use super::scan::{Text, first_char};
+
+/// A range of bytes in a body: `start` is the first one, `end` the one after the last.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Span {
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Span {
+    /// These bytes of `body`; empty where the span is not inside it.
+    pub fn of<'a>(&self, body: &'a [u8]) -> &'a [u8] {
+        body.get(self.start..self.end).unwrap_or_default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.end.saturating_sub(self.start)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The body with `span` replaced. A span that is not inside the body replaces nothing.
+pub fn splice(body: &[u8], span: Span, replacement: &[u8]) -> Vec<u8> {
+    let (Some(before), Some(after)) = (body.get(..span.start), body.get(span.end.max(span.start)..)) else {
+        return body.to_vec();
+    };
+    let mut spliced = Vec::with_capacity(before.len() + replacement.len() + after.len());
+    spliced.extend_from_slice(before);
+    spliced.extend_from_slice(replacement);
+    spliced.extend_from_slice(after);
+    spliced
+}
+
+/// Where `prefix` stands inside the string `text`, however it is escaped; none if the string does not start with it.
+///
+/// `text` was read from `body`.
+pub fn prefix_span(body: &[u8], text: &Text<'_>, prefix: &str) -> Option<Span> {
+    let start = text.span.start + 1;
+    let inner = str::from_utf8(body.get(start..text.span.end.checked_sub(1)?)?).ok()?;
+    let mut len = 0;
+    for letter in prefix.chars() {
+        let (first, bytes) = first_char(inner.get(len..)?)?;
+        if first != letter {
+            return None;
+        }
+        len += bytes;
+    }
+    Some(Span { start, end: start + len })
+}
+
+/// The body with `prefix` taken off the string `text`, every other byte unchanged; none if the string does not
+/// start with it. `text` was read from `body`.
+pub fn without_prefix(body: &[u8], text: &Text<'_>, prefix: &str) -> Option<Vec<u8>> {
+    prefix_span(body, text, prefix).map(|span| splice(body, span, b""))
+}
+
+/// The body with `prefix` put before what the string `text` says, every other byte unchanged.
+pub fn with_prefix(body: &[u8], text: &Text<'_>, prefix: &str) -> Vec<u8> {
+    let at = text.span.start + 1;
+    let mut escaped = Vec::with_capacity(prefix.len());
+    push_escaped(&mut escaped, prefix);
+    splice(body, Span { start: at, end: at }, &escaped)
+}
+
+/// `text` as a JSON string, with the quotes.
+pub fn quoted(text: &str) -> Vec<u8> {
+    let mut json = Vec::with_capacity(text.len() + 2);
+    json.push(b'"');
+    push_escaped(&mut json, text);
+    json.push(b'"');
+    json
+}
+
+/// What RFC 8259 section 7 says must be escaped is, and nothing else.
+fn push_escaped(json: &mut Vec<u8>, text: &str) {
+    for &byte in text.as_bytes() {
+        match byte {
+            b'"' | b'\\' => json.extend([b'\\', byte]),
+            0..0x20 => json.extend(format!("\\u{byte:04x}").bytes()),
+            _ => json.push(byte),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mcp::scan::scan;
+
+    fn call(name: &str) -> Vec<u8> {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":{name},"arguments":{{}}}}}}"#
+        )
+        .into_bytes()
+    }
+
+    fn stripped(name: &str, prefix: &str) -> Option<String> {
+        let body = call(name);
+        let text = scan(&body).unwrap().params.name.unwrap();
+        without_prefix(&body, &text, prefix).map(|body| {
+            let text = scan(&body).unwrap().params.name.unwrap();
+            String::from_utf8(text.span.of(&body).to_vec()).unwrap()
+        })
+    }
+
+    #[test]
+    fn a_prefix_is_taken_off_however_it_is_escaped() {
+        for (name, prefix, left) in [
+            (r#""github_get_me""#, "github_", Some(r#""get_me""#)),
+            (r#""\u0067ithub_get\u005fme""#, "github_", Some(r#""get\u005fme""#)),
+            (r#""github\u005F""#, "github_", Some(r#""""#)),
+            (r#""a\/b""#, "a/", Some(r#""b""#)),
+            (r#""\ud83d\ude00_x""#, "\u{1F600}_", Some(r#""x""#)),
+            (r#""é_x""#, "é_", Some(r#""x""#)),
+            (r#""x""#, "", Some(r#""x""#)),
+            (r#""github-get_me""#, "github_", None),
+            (r#""github""#, "github_", None),
+            (r#""""#, "github_", None),
+        ] {
+            assert_eq!(stripped(name, prefix).as_deref(), left, "{name} without {prefix}");
+        }
+    }
+
+    #[test]
+    fn a_span_outside_the_body_changes_nothing() {
+        for (start, end) in [(4, 5), (2, 9), (usize::MAX, usize::MAX)] {
+            assert_eq!(splice(b"abc", Span { start, end }, b"x"), b"abc");
+            assert_eq!(Span { start, end }.of(b"abc"), b"");
+        }
+        assert_eq!(splice(b"abc", Span { start: 2, end: 1 }, b"x"), b"abxc");
+    }
+
+    #[test]
+    fn every_ascii_character_is_quoted_so_that_it_reads_back() {
+        let text: String = ('\0'..='\u{7F}').collect();
+        assert_eq!(serde_json::from_slice::<String>(&quoted(&text)).unwrap(), text);
+    }
+
+    proptest! {
+        #[test]
+        fn a_splice_changes_only_its_span(body: Vec<u8>, a: prop::sample::Index, b: prop::sample::Index, new: Vec<u8>) {
+            let (a, b) = (a.index(body.len() + 1), b.index(body.len() + 1));
+            let span = Span { start: a.min(b), end: a.max(b) };
+            let spliced = splice(&body, span, &new);
+            prop_assert_eq!(spliced.len(), body.len() - span.len() + new.len());
+            prop_assert_eq!(&spliced[..span.start], &body[..span.start]);
+            prop_assert_eq!(&spliced[span.start..span.start + new.len()], &new[..]);
+            prop_assert_eq!(&spliced[span.start + new.len()..], &body[span.end..]);
+        }
+
+        #[test]
+        fn a_prefix_put_on_comes_off_again(prefix: String, name: String) {
+            let json = serde_json::to_string(&name).unwrap();
+            let body = call(&json);
+            let prefixed = with_prefix(&body, &scan(&body).unwrap().params.name.unwrap(), &prefix);
+            let text = scan(&prefixed).unwrap().params.name.unwrap();
+            prop_assert_eq!(&*text.value, format!("{prefix}{name}"));
+            prop_assert_eq!(without_prefix(&prefixed, &text, &prefix), Some(body));
+        }
+
+        #[test]
+        fn a_quoted_text_is_read_back(text: String) {
+            prop_assert_eq!(serde_json::from_slice::<String>(&quoted(&text)).unwrap(), text);
+        }
+    }
+}
