@@ -5,12 +5,14 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`mcp`] | JSON-RPC scanning and splicing, methods, revisions, header names and codec, error replies, SSE; pure |
+//! | [`routing`] | `Spec` -> `compile` -> `Snapshot`; `decide(&Snapshot, &Request) -> Decision`; pure |
 //! | [`clock`] | the one place that reads the time of day |
 //!
 //! `ARCHITECTURE.md` draws how they meet.
 
 pub mod clock;
 pub mod mcp;
+pub mod routing;
 
 /// Messages of `proto/`: the gateway's own durable wire formats.
 pub mod proto {
