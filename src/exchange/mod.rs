@@ -1,0 +1,28 @@
+//! One HTTP request and its response as Envoy sees them: what is waited for, what is changed, what is refused.
+//!
+//! ```text
+//!  attachment --Input--> Exchange --Request--> routing::decide
+//!  attachment <--Step--- Exchange <--Decision--
+//! ```
+//!
+//! In Envoy's terms, not in protobuf's: `ext_proc` is the first attachment, another may follow.
+//!
+//! **Invariant**: pure. [`Exchange::handle`] does no I/O and reads no clock; the only thing it waits for is a
+//! server session ([`Step::Session`]) and, after a lost one, a replay ([`Step::Replay`]).
+
+mod call;
+mod head;
+mod phases;
+mod step;
+mod tokens;
+
+pub use head::{Head, Header, MAX_FIELD_BYTES, MAX_FIELDS};
+pub use phases::Exchange;
+pub use step::{
+    Answer, BodyMode, BodyModes, CredentialPart, Input, Mutation, ReplayOutcome, SessionNeed, SessionOutcome,
+    Step, Value,
+};
+pub use tokens::{HairpinRight, Session, SessionFault, SessionId, Tokens};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! What an exchange is told, and what it asks for.
+
+use std::{borrow::Cow, sync::Arc};
+
+use secrecy::SecretString;
+
+use super::{Head, SessionId};
+use crate::{
+    mcp::{Rejection, Response, Revision},
+    routing::Server,
+};
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    RequestHeaders {
+        head: Head<'a>,
+        /// No body follows.
+        end_of_stream: bool,
+        /// How Envoy will send the body.
+        body_mode: BodyMode,
+        /// The virtual server that a filter before the router named (dynamic metadata, which no client can set).
+        virtual_server: Option<&'a str>,
+    },
+    /// The whole body (buffered), or the next piece of it (duplex).
+    RequestBody {
+        body: &'a [u8],
+        end_of_stream: bool,
+    },
+    RequestTrailers,
+    ResponseHeaders {
+        head: Head<'a>,
+    },
+    /// The answer to [`Step::Session`].
+    Session(SessionOutcome),
+    /// The answer to [`Step::Replay`].
+    Replay(ReplayOutcome),
+}
+
+/// How Envoy sends a body (`ProcessingMode.BodySendMode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyMode {
+    #[default]
+    None,
+    Buffered,
+    FullDuplex,
+}
+
+/// What the attachment is to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Answer what Envoy waits for.
+    Answer(Answer),
+    /// Answer the client; nothing is forwarded (`ImmediateResponse`). The name says why, for logs and metrics.
+    Respond(Response, &'static str),
+    /// Look the session up and, where the server issues sessions, open one; then [`Input::Session`].
+    Session(SessionNeed),
+    /// The server answered the call with this HTTP status, 404 or 400: it may have lost the session, and has not
+    /// executed the call. 404: it has. 400: it has if it refuses a ping in that session, too. Then open
+    /// another session, make the call again with the request body that was sent, and pass the answer on;
+    /// then [`Input::Replay`].
+    Replay(SessionNeed, u16),
+    /// Nothing more is expected: end the stream with OK.
+    End,
+}
+
+/// The answer to the message that Envoy waits for.
+#[derive(Debug, Default)]
+pub struct Answer {
+    pub mutation: Mutation,
+    /// The new body; absent: as it came.
+    pub body: Option<Vec<u8>>,
+    /// New modes for the rest of the exchange; only in an answer to request headers.
+    pub modes: Option<BodyModes>,
+}
+
+/// What Envoy is to send from now on; both are always stated, since naming one would reset the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyModes {
+    pub request_body: BodyMode,
+    pub response_headers: bool,
+}
+
+/// Changes to the header fields.
+#[derive(Debug, Default)]
+pub struct Mutation {
+    /// Overwrites or adds.
+    pub set: Vec<(&'static str, Value)>,
+    pub remove: Vec<Cow<'static, str>>,
+    /// Choose the route again, and let only routes of this server match: it goes out as dynamic metadata, which no
+    /// client can set.
+    pub route_to: Option<Arc<Server>>,
+}
+
+impl Mutation {
+    /// Removes `names` too, where it does not set them.
+    #[must_use]
+    pub(super) fn without(mut self, names: &[String]) -> Self {
+        let kept = |name: &&String| !self.set.iter().any(|(set, _)| set == name);
+        let names: Vec<_> = names.iter().filter(kept).map(|name| Cow::Owned(name.clone())).collect();
+        self.remove.extend(names);
+        self
+    }
+}
+
+/// The value of a header field.
+#[derive(Clone, Debug)]
+pub enum Value {
+    Static(&'static str),
+    Text(Box<str>),
+    /// Revealed by `credentials` when the answer is encoded, nowhere else.
+    Credential(SecretString, CredentialPart),
+}
+
+impl Value {
+    /// A text that is safe as a header value.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into().into())
+    }
+}
+
+/// What of a credential (`Bearer abc`) goes into a header field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialPart {
+    /// `Bearer abc`.
+    Whole,
+    /// `abc`.
+    Key,
+}
+
+/// Which server session a call needs.
+#[derive(Clone, Debug)]
+pub struct SessionNeed {
+    pub session: SessionId,
+    /// When the gateway session ends, in seconds since the Unix epoch.
+    pub expires: u64,
+    /// To offer to the server.
+    pub revision: Revision,
+    pub server: Arc<Server>,
+    /// The name of the tool, for the header fields that policies of the server's route read.
+    pub tool: Box<str>,
+}
+
+/// What came of looking a session up and opening one.
+#[derive(Clone, Debug)]
+pub enum SessionOutcome {
+    /// The gateway session lives; for a server that issues sessions, its id and revision there.
+    Ready(Option<(Box<str>, Revision)>),
+    /// The gateway session was ended by DELETE.
+    Revoked,
+    /// The store does not answer.
+    StoreUnavailable,
+    /// The server answered `initialize` with this HTTP status, or with an error in 200.
+    Refused { status: u16 },
+    /// The server could not be reached in time.
+    Unavailable,
+}
+
+/// What came of [`Step::Replay`].
+#[derive(Debug)]
+pub enum ReplayOutcome {
+    /// The session lives after all: the server's answer stands.
+    NotNeeded,
+    /// The attachment has passed, or is passing, the new answer to the client.
+    Answered,
+    /// It could not be made; the client is told why.
+    Failed(Rejection),
+}
