@@ -7,11 +7,13 @@
 //! | [`mcp`] | JSON-RPC scanning and splicing, methods, revisions, header names and codec, error replies, SSE; pure |
 //! | [`routing`] | `Spec` -> `compile` -> `Snapshot`; `decide(&Snapshot, &Request) -> Decision`; pure |
 //! | [`exchange`] | the phases of one HTTP exchange as Envoy sees it: inputs and steps in our own terms; pure |
+//! | [`credentials`] | keys and sealed tokens; the only place that reveals a secret |
 //! | [`clock`] | the one place that reads the time of day |
 //!
 //! `ARCHITECTURE.md` draws how they meet.
 
 pub mod clock;
+pub mod credentials;
 pub mod exchange;
 pub mod mcp;
 pub mod routing;
