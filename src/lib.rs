@@ -7,6 +7,8 @@
 //! | [`mcp`] | JSON-RPC scanning and splicing, methods, revisions, header names and codec, error replies, SSE; pure |
 //! | [`routing`] | `Spec` -> `compile` -> `Snapshot`; `decide(&Snapshot, &Request) -> Decision`; pure |
 //! | [`exchange`] | the phases of one HTTP exchange as Envoy sees it: inputs and steps in our own terms; pure |
+//! | `outbound` | the gateway's own HTTP requests: their name, and answers that are read up to a limit |
+//! | [`sessions`] | gateway session -> server sessions, in memory or Redis |
 //! | [`credentials`] | keys and sealed tokens; the only place that reveals a secret |
 //! | [`clock`] | the one place that reads the time of day |
 //!
@@ -16,7 +18,9 @@ pub mod clock;
 pub mod credentials;
 pub mod exchange;
 pub mod mcp;
+mod outbound;
 pub mod routing;
+pub mod sessions;
 
 /// Messages of `proto/`: the gateway's own durable wire formats.
 pub mod proto {
