@@ -10,6 +10,7 @@
 //! | `outbound` | the gateway's own HTTP requests: their name, and answers that are read up to a limit |
 //! | [`sessions`] | gateway session -> server sessions, in memory or Redis |
 //! | [`credentials`] | keys and sealed tokens; the only place that reveals a secret |
+//! | [`source`] | one file -> one `Spec` |
 //! | [`clock`] | the one place that reads the time of day |
 //!
 //! `ARCHITECTURE.md` draws how they meet.
@@ -21,6 +22,7 @@ pub mod mcp;
 mod outbound;
 pub mod routing;
 pub mod sessions;
+pub mod source;
 
 /// Messages of `proto/`: the gateway's own durable wire formats.
 pub mod proto {
