@@ -11,12 +11,14 @@
 //! | [`sessions`] | gateway session -> server sessions, in memory or Redis |
 //! | [`credentials`] | keys and sealed tokens; the only place that reveals a secret |
 //! | [`source`] | one file -> one `Spec` |
+//! | [`envoy`] | an Envoy bootstrap for a `Spec`; pure |
 //! | [`clock`] | the one place that reads the time of day |
 //!
 //! `ARCHITECTURE.md` draws how they meet.
 
 pub mod clock;
 pub mod credentials;
+pub mod envoy;
 pub mod exchange;
 pub mod mcp;
 mod outbound;
