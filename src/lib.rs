@@ -7,11 +7,13 @@
 //! | [`mcp`] | JSON-RPC scanning and splicing, methods, revisions, header names and codec, error replies, SSE; pure |
 //! | [`routing`] | `Spec` -> `compile` -> `Snapshot`; `decide(&Snapshot, &Request) -> Decision`; pure |
 //! | [`exchange`] | the phases of one HTTP exchange as Envoy sees it: inputs and steps in our own terms; pure |
+//! | [`ext_proc`] | exchange <-> Envoy's external processing protocol, over gRPC |
 //! | `outbound` | the gateway's own HTTP requests: their name, and answers that are read up to a limit |
 //! | [`sessions`] | gateway session -> server sessions, in memory or Redis |
 //! | [`credentials`] | keys and sealed tokens; the only place that reveals a secret |
 //! | [`source`] | one file -> one `Spec` |
 //! | [`envoy`] | an Envoy bootstrap for a `Spec`; pure |
+//! | [`telemetry`] | logs and metric families |
 //! | [`clock`] | the one place that reads the time of day |
 //!
 //! `ARCHITECTURE.md` draws how they meet.
@@ -20,11 +22,13 @@ pub mod clock;
 pub mod credentials;
 pub mod envoy;
 pub mod exchange;
+pub mod ext_proc;
 pub mod mcp;
 mod outbound;
 pub mod routing;
 pub mod sessions;
 pub mod source;
+pub mod telemetry;
 
 /// Messages of `proto/`: the gateway's own durable wire formats.
 pub mod proto {

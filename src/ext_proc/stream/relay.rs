@@ -1,0 +1,131 @@
+//! A call whose server session is gone: made again, and the new answer passed on in place of the one Envoy holds.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use envoy_types::pb::envoy::service::ext_proc::v3::{
+    ProcessingRequest, processing_request::Request as Message,
+};
+use tokio::time::{timeout, timeout_at};
+use tonic::Status;
+
+use super::Conversation;
+use crate::{
+    exchange::{BodyMode, Input, ReplayOutcome, SessionNeed},
+    ext_proc::{
+        codec::{self, Pending},
+        session::{self, Lost, Replayed, SESSION_DEADLINE},
+    },
+    mcp::Rejection,
+    telemetry::Outcome,
+};
+
+/// Largest call that is kept to be made again in another server session, in bytes.
+pub(super) const MAX_REPLAYED_CALL: usize = 1 << 20;
+
+/// When a replay takes longer than this, Envoy is asked to wait for [`REPLAY_DEADLINE`] (`max_message_timeout`
+/// must allow it). Shorter than Envoy's `message_timeout`.
+const REPLAY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Longest wait for the head of the answer to a replayed call.
+const REPLAY_DEADLINE: Duration = Duration::from_secs(55);
+
+/// How far another answer has come.
+pub(super) enum Relay {
+    /// The call is being made again; `envoy_waits`: it was asked to, up to [`REPLAY_DEADLINE`].
+    Calling {
+        call: Pin<Box<dyn Future<Output = Replayed> + Send>>,
+        envoy_waits: bool,
+    },
+    /// Envoy is to send a piece of the answer it holds before it takes pieces of another.
+    Due(reqwest::Response),
+    Running(reqwest::Response),
+}
+
+impl Conversation {
+    pub(super) fn replay(&mut self, need: SessionNeed, status: u16) -> Result<(), Status> {
+        let session = self.session.take().ok_or_else(|| self.out_of_order())?;
+        let request = std::mem::take(&mut self.request);
+        // Envoy takes another body in pieces where it holds one and may still be told how it is to come
+        let whole = self.pending != (Pending::ResponseHeaders { end_of_stream: false })
+            || self.body_mode == BodyMode::FullDuplex;
+        let lost = Lost { need, status, session, call: self.call.take(), request, whole };
+        let call = Box::pin(session::replay(Arc::clone(&self.parts), lost));
+        self.relay = Some(Relay::Calling { call, envoy_waits: false });
+        Ok(())
+    }
+
+    /// Goes one step further.
+    pub(super) async fn relay(&mut self, relay: Relay) -> Result<(), Status> {
+        match relay {
+            Relay::Calling { call, envoy_waits } => self.calling(call, envoy_waits).await,
+            Relay::Due(answer) => {
+                let due = timeout(SESSION_DEADLINE, self.inbound.message()).await;
+                match due.map_err(|_elapsed| Status::deadline_exceeded("no body has come"))?? {
+                    Some(ProcessingRequest { request: Some(Message::ResponseBody(_)), .. }) => {
+                        self.relay = Some(Relay::Running(answer));
+                        Ok(())
+                    }
+                    Some(_) => Err(self.out_of_order()),
+                    None => Err(Status::cancelled("the stream has ended")),
+                }
+            }
+            // whatever Envoy still sends of the old answer is left unread: it ends with the stream
+            Relay::Running(mut answer) => {
+                match answer.chunk().await {
+                    Ok(Some(piece)) => {
+                        self.out.extend(codec::response_pieces(piece.into(), false));
+                        self.relay = Some(Relay::Running(answer));
+                    }
+                    Ok(None) => self.out.extend(codec::response_pieces(Vec::new(), true)),
+                    Err(error) => return Err(broken(&error)),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn calling(
+        &mut self,
+        mut call: Pin<Box<dyn Future<Output = Replayed> + Send>>,
+        envoy_waits: bool,
+    ) -> Result<(), Status> {
+        let deadline = self.since + if envoy_waits { REPLAY_DEADLINE } else { REPLAY_PATIENCE };
+        let replayed = match timeout_at(deadline, &mut call).await {
+            Ok(replayed) => replayed,
+            Err(_elapsed) if envoy_waits => Replayed::Failed(Rejection::Internal),
+            Err(_elapsed) => {
+                self.out.push_back(codec::wait(REPLAY_DEADLINE));
+                self.relay = Some(Relay::Calling { call, envoy_waits: true });
+                return Ok(());
+            }
+        };
+        match replayed {
+            Replayed::NotNeeded => self.handle(Input::Replay(ReplayOutcome::NotNeeded)),
+            Replayed::Failed(rejection) => self.handle(Input::Replay(ReplayOutcome::Failed(rejection))),
+            Replayed::Streaming(answer) => {
+                let (status, fields) = (answer.status().as_u16(), session::answered(answer.headers()));
+                let old = codec::plain_names(std::mem::take(&mut self.response));
+                self.out.push_back(codec::replaced_head(status, fields, old));
+                self.relay = Some(Relay::Due(answer));
+                self.replayed()
+            }
+            Replayed::Whole { status, fields, body } => {
+                self.out.push_back(codec::replaced(status, fields, body));
+                self.replayed()
+            }
+        }
+    }
+
+    /// The client gets another answer instead of the one that Envoy holds.
+    fn replayed(&mut self) -> Result<(), Status> {
+        self.answered();
+        self.outcome = Outcome::Replayed;
+        self.pending = Pending::Nothing;
+        self.handle(Input::Replay(ReplayOutcome::Answered))
+    }
+}
+
+fn broken(error: &reqwest::Error) -> Status {
+    tracing::warn!(error = %error, "the answer to a call that was made again broke off");
+    Status::unavailable("the server's answer broke off")
+}

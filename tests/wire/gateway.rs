@@ -1,0 +1,234 @@
+//! A router with two servers, and behind it a server that stands where Envoy would send the gateway's own requests.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use bytes::Bytes;
+use mcp_gateway::{
+    clock,
+    credentials::{KeyRing, Sealer},
+    exchange::{Session, SessionId},
+    ext_proc::{Bound, Listen, Parts, Router, serve},
+    mcp::{Revision, members},
+    routing::{
+        Authority, CallCredential, Catalogue, Discovered, DiscoveredTool, Limits, ObjectName, Prefix, Routes,
+        ServerSpec, Spec, Timeouts, compile,
+    },
+    sessions::{Hairpin, Store},
+    telemetry::Metrics,
+};
+use secrecy::SecretString;
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, oneshot, watch},
+    task::JoinSet,
+    time::timeout,
+};
+
+/// Longest wait for anything.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+pub(crate) const BODY_LIMIT: usize = 1 << 20;
+
+/// A running router.
+pub(crate) struct Gateway {
+    pub(crate) address: Listen,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) ready: watch::Sender<bool>,
+    pub(crate) stop: Option<oneshot::Sender<()>>,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) routers: JoinSet<()>,
+    /// Ended with the gateway.
+    _upstream: JoinSet<()>,
+}
+
+impl Gateway {
+    /// With routes.
+    pub(crate) async fn start() -> Self {
+        let gateway = Self::start_on("127.0.0.1:0".parse().unwrap()).await;
+        gateway.routes.publish(compile(&spec(), &catalogue()).0);
+        gateway
+    }
+
+    /// Without routes.
+    pub(crate) async fn start_on(listen: Listen) -> Self {
+        let mut tasks = JoinSet::new();
+        let upstream = Arc::new(Upstream::default());
+        let private_host = start_upstream(Arc::clone(&upstream), &mut tasks).await.to_string();
+        let (routes, metrics) = (Arc::new(Routes::default()), Arc::new(Metrics::new()));
+        let sealer = Arc::new(Sealer::new(KeyRing::generate().unwrap(), clock::now));
+        let hairpin = Hairpin::new(&private_host, "mcp.example.com", Arc::clone(&sealer)).unwrap();
+        let router = Router::new(Parts {
+            routes: Arc::clone(&routes),
+            sealer: Arc::clone(&sealer),
+            store: Arc::new(Store::memory(100, clock::now)),
+            hairpin: Arc::new(hairpin),
+            metrics: Arc::clone(&metrics),
+        });
+        let bound: Bound = listen.bind().await.unwrap();
+        let address = bound.address().unwrap();
+        let (ready, is_ready) = watch::channel(false);
+        let (stop, stopped) = oneshot::channel();
+        let mut routers = JoinSet::new();
+        routers.spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            serve(bound, router, is_ready, stopped).await.unwrap();
+        });
+        Self {
+            address,
+            routes,
+            metrics,
+            ready,
+            stop: Some(stop),
+            sealer,
+            upstream,
+            routers,
+            _upstream: tasks,
+        }
+    }
+
+    /// The router has ended.
+    pub(crate) async fn has_stopped(&mut self) {
+        timeout(SOON, self.routers.join_next()).await.expect("it has not stopped").unwrap().unwrap();
+    }
+
+    /// The id of a gateway session; `number` tells sessions apart.
+    pub(crate) fn session(&self, number: u8) -> String {
+        let (id, now) = (SessionId([number; 16]), clock::now());
+        let expires = now.plus(Duration::from_hours(1)).0;
+        let revision = Revision::LATEST;
+        self.sealer.seal_session(&Session {
+            id,
+            issued: now.0,
+            expires,
+            capabilities: 0,
+            revision,
+            virtual_server: None,
+        })
+    }
+}
+
+/// `mcp-test/github` (prefix, sessions, credential) and `mcp-test/time` (none of them).
+fn spec() -> Spec {
+    let server = |name: &str, hostname: &str| ServerSpec {
+        name: ObjectName::parse(name).unwrap(),
+        url: format!("http://{hostname}/mcp").parse().unwrap(),
+        hostname: Authority::parse(hostname).unwrap(),
+        prefix: Prefix::default(),
+        credential: None,
+        call_credential: CallCredential::default(),
+        enabled: true,
+        ca_bundle: None,
+        timeouts: Timeouts::default(),
+    };
+    Spec {
+        public_hosts: vec![Authority::parse("mcp.example.com").unwrap()],
+        allowed_origins: Vec::new(),
+        servers: vec![
+            ServerSpec {
+                prefix: Prefix::parse("github_").unwrap(),
+                credential: Some(SecretString::from("Bearer hunter2")),
+                ..server("mcp-test/github", "github.mcp.local")
+            },
+            server("mcp-test/time", "time.mcp.local"),
+        ],
+        virtual_servers: Vec::new(),
+        require_session: false,
+        limits: Limits { body: BODY_LIMIT, page: 0 },
+    }
+}
+
+fn catalogue() -> Catalogue {
+    let mut servers = HashMap::new();
+    for (name, issues_sessions, tool) in
+        [("mcp-test/github", true, "get_me"), ("mcp-test/time", false, "now")]
+    {
+        let json = Bytes::from(format!(r#"{{"name":"{tool}","inputSchema":{{"type":"object"}}}}"#));
+        let name_span = members(&json).unwrap().into_iter().find(|(key, _)| key == "name").unwrap().1;
+        let tools = vec![DiscoveredTool { name: tool.into(), json, name_span, hints: None }];
+        let revision = Revision::V2025_06_18;
+        let discovered =
+            Discovered { revision, issues_sessions, list_changed: false, tools, rejected: Vec::new() };
+        servers.insert(ObjectName::parse(name).unwrap(), Arc::new(discovered));
+    }
+    Catalogue { servers }
+}
+
+/// What the server has seen, and how it behaves.
+#[derive(Default)]
+pub(crate) struct Upstream {
+    /// `initialize` requests; the nth opens session `srv-n`.
+    pub(crate) opened: AtomicUsize,
+    pub(crate) pings: AtomicUsize,
+    pub(crate) calls: AtomicUsize,
+    /// Sessions up to this one are not known any more.
+    pub(crate) lost: AtomicUsize,
+    /// Calls wait for [`Upstream::release`].
+    pub(crate) holds: AtomicBool,
+    pub(crate) release: Notify,
+    /// No sessions are opened.
+    pub(crate) refuses: AtomicBool,
+}
+
+impl Upstream {
+    fn knows(&self, session: Option<&HeaderValue>) -> bool {
+        let number = session.and_then(|id| id.to_str().ok()?.strip_prefix("srv-")?.parse().ok());
+        number.is_some_and(|number: usize| number > self.lost.load(Ordering::SeqCst))
+    }
+}
+
+async fn start_upstream(upstream: Arc<Upstream>, tasks: &mut JoinSet<()>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = axum::Router::new().route("/mcp", post(answer)).with_state(upstream);
+    tasks.spawn(async move { axum::serve(listener, app).await.unwrap() });
+    address
+}
+
+async fn answer(State(upstream): State<Arc<Upstream>>, headers: HeaderMap, body: String) -> Response {
+    assert!(headers.contains_key("x-mcp-hairpin"), "only the gateway's own requests come here");
+    let json = [("content-type", "application/json")];
+    if body.contains(r#""initialize""#) && upstream.refuses.load(Ordering::SeqCst) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    if body.contains(r#""initialize""#) {
+        let id = format!("srv-{}", upstream.opened.fetch_add(1, Ordering::SeqCst) + 1);
+        let result = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"t","version":"1"}}}"#;
+        return (json, [("mcp-session-id", id)], result).into_response();
+    }
+    if !upstream.knows(headers.get("mcp-session-id")) {
+        return (StatusCode::NOT_FOUND, "gone").into_response();
+    }
+    if body.contains(r#""ping""#) {
+        upstream.pings.fetch_add(1, Ordering::SeqCst);
+        return (json, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#).into_response();
+    }
+    if body.contains(r#""tools/call""#) {
+        upstream.calls.fetch_add(1, Ordering::SeqCst);
+        assert_eq!(headers["x-mcp-toolname"], "get_me");
+        assert!(body.contains(r#""name":"get_me""#), "{body}");
+        if upstream.holds.load(Ordering::SeqCst) {
+            upstream.release.notified().await;
+        }
+        let stream = [("content-type", "text/event-stream"), ("mcp-session-id", "srv-secret")];
+        return (stream, format!("data: {body}\n\n")).into_response();
+    }
+    StatusCode::ACCEPTED.into_response()
+}
