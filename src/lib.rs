@@ -8,6 +8,7 @@
 //! | [`routing`] | `Spec` -> `compile` -> `Snapshot`; `decide(&Snapshot, &Request) -> Decision`; pure |
 //! | [`exchange`] | the phases of one HTTP exchange as Envoy sees it: inputs and steps in our own terms; pure |
 //! | [`ext_proc`] | exchange <-> Envoy's external processing protocol, over gRPC |
+//! | [`broker`] | the MCP server that answers for all servers, and the connections that discover them |
 //! | `outbound` | the gateway's own HTTP requests: their name, and answers that are read up to a limit |
 //! | [`sessions`] | gateway session -> server sessions, in memory or Redis |
 //! | [`credentials`] | keys and sealed tokens; the only place that reveals a secret |
@@ -18,6 +19,7 @@
 //!
 //! `ARCHITECTURE.md` draws how they meet.
 
+pub mod broker;
 pub mod clock;
 pub mod credentials;
 pub mod envoy;

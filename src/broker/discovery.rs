@@ -1,0 +1,141 @@
+//! The task of one server: connect, list, listen for changes, and begin again when something breaks.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    limits::{Pace, jittered},
+    upstream::{Connection, Upstream, UpstreamError},
+};
+use crate::routing::{Discovered, ObjectName, ServerSpec};
+
+/// What a discovery has to say.
+#[derive(Debug)]
+pub(super) struct News {
+    pub(super) server: ObjectName,
+    /// Which start of the server's task says it.
+    pub(super) run: u64,
+    pub(super) what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// The server was reached, and listed all its tools.
+    Discovered(Arc<Discovered>),
+    /// It was not; says why, without anything that the server said.
+    Failed(String),
+}
+
+/// The discovery of one server, until it is stopped.
+#[derive(Debug)]
+pub(super) struct Discovery {
+    pub(super) spec: ServerSpec,
+    pub(super) run: u64,
+    pub(super) pace: Pace,
+    pub(super) news: mpsc::Sender<News>,
+    pub(super) stop: CancellationToken,
+}
+
+/// What came of the attempts so far.
+#[derive(Debug, Default)]
+struct Past {
+    /// In a row.
+    failures: u32,
+    found: Option<Arc<Discovered>>,
+}
+
+impl Discovery {
+    /// Runs until [`Discovery::stop`], and then ends the session at the server.
+    pub(super) async fn run(self) {
+        let mut past = Past::default();
+        while let Some(error) = Box::pin(self.once(&mut past)).await {
+            past.failures += 1;
+            let at_once = past.failures == 1 && matches!(error, UpstreamError::SessionLost);
+            if past.failures > 1 || at_once {
+                tracing::debug!(server = %self.spec.name, %error, past.failures, "discovery failed");
+            } else {
+                tracing::warn!(server = %self.spec.name, %error, "discovery failed, tools found before are kept");
+            }
+            if at_once {
+                continue;
+            }
+            self.tell(What::Failed(error.to_string())).await;
+            let wait = tokio::time::sleep(self.pace.backoff(past.failures));
+            if self.stop.run_until_cancelled(wait).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// From one `initialize` to the next failure; `None` when it was stopped.
+    async fn once(&self, past: &mut Past) -> Option<UpstreamError> {
+        let connected = self.stop.run_until_cancelled(async {
+            let upstream = Upstream::new(&self.spec).await?;
+            let connection = upstream.connect().await?;
+            Ok((upstream, connection))
+        });
+        let (upstream, connection) = match connected.await? {
+            Ok(connected) => connected,
+            Err(error) => return Some(error),
+        };
+        let failed = tokio::select! {
+            () = self.stop.cancelled() => None,
+            error = self.keep_listing(&upstream, &connection, past) => Some(error),
+            never = upstream.follow(&connection, &self.pace) => match never {},
+        };
+        if !matches!(failed, Some(UpstreamError::SessionLost)) {
+            upstream.close(&connection).await;
+        }
+        failed
+    }
+
+    async fn keep_listing(
+        &self,
+        upstream: &Upstream,
+        connection: &Connection,
+        past: &mut Past,
+    ) -> UpstreamError {
+        loop {
+            let began = Instant::now();
+            let listed = match upstream.list(connection).await {
+                Ok(listed) => listed,
+                Err(error) => return error,
+            };
+            let found = Arc::new(Discovered {
+                revision: connection.session.revision(),
+                issues_sessions: connection.session.id().is_some(),
+                list_changed: connection.list_changed,
+                tools: listed.tools,
+                rejected: listed.rejected,
+            });
+            if past.failures > 0 || past.found.as_ref() != Some(&found) {
+                tracing::info!("Discovered {} tools from {}", found.tools.len(), self.spec.name);
+            }
+            *past = Past { failures: 0, found: Some(Arc::clone(&found)) };
+            self.tell(What::Discovered(found)).await;
+            self.until_next_list(upstream, began.elapsed()).await;
+        }
+    }
+
+    /// Waits for a change or for the timer. After a change it waits on, for others to come with it, and so that no
+    /// more than a fifth of the time goes into lists, however often a server says that it has changed.
+    async fn until_next_list(&self, upstream: &Upstream, took: Duration) {
+        tokio::select! {
+            () = upstream.changed.notified() => {
+                tokio::time::sleep(self.pace.pause.max(took.saturating_mul(4))).await;
+                _ = upstream.changed.notified().now_or_never();
+            }
+            () = tokio::time::sleep(jittered(self.pace.relist)) => {}
+        }
+    }
+
+    async fn tell(&self, what: What) {
+        let news = News { server: self.spec.name.clone(), run: self.run, what };
+        if self.news.send(news).await.is_err() {
+            self.stop.cancel(); // nobody listens any more
+        }
+    }
+}
