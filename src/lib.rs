@@ -14,20 +14,26 @@
 //! | [`credentials`] | keys and sealed tokens; the only place that reveals a secret |
 //! | [`source`] | one file -> one `Spec` |
 //! | [`envoy`] | an Envoy bootstrap for a `Spec`; pure |
+//! | [`admin`] | health, readiness, metrics, status |
 //! | [`telemetry`] | logs and metric families |
 //! | [`clock`] | the one place that reads the time of day |
+//! | [`demo`] | the gateway at work between real servers, on one machine |
 //!
 //! `ARCHITECTURE.md` draws how they meet.
 
+pub mod admin;
 pub mod broker;
 pub mod clock;
+pub mod config;
 pub mod credentials;
+pub mod demo;
 pub mod envoy;
 pub mod exchange;
 pub mod ext_proc;
 pub mod mcp;
 mod outbound;
 pub mod routing;
+pub mod serve;
 pub mod sessions;
 pub mod source;
 pub mod telemetry;
