@@ -20,6 +20,7 @@ in_shapes! {
     an_http_2_client_calls: Buffered, Duplex;
     a_body_over_the_limit_is_refused: Buffered, Buffered136, Duplex;
     what_cannot_be_read_is_refused_and_reaches_nobody: Buffered, Duplex;
+    what_is_not_http_gets_an_error_that_can_be_read: Buffered, Buffered136;
 }
 
 async fn arguments_of_300_kb_arrive_whole(shape: Shape) {
@@ -120,6 +121,26 @@ async fn what_cannot_be_read_is_refused_and_reaches_nobody(shape: Shape) {
         let answer = setting.post(&headers, body.clone()).await;
         assert_eq!(answer.status, status, "{body}: {answer:?}");
         assert_eq!(answer.json()["error"]["code"], code, "{body}: {answer:?}");
+    }
+    assert_eq!(through_envoy(&python), before);
+}
+
+async fn what_is_not_http_gets_an_error_that_can_be_read(shape: Shape) {
+    let (setting, python) = one_server(shape, &[]).await;
+    let before = through_envoy(&python);
+    for wrong in [
+        "GARBAGE\r\n\r\n",
+        "GET /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\na blank: x\r\n\r\n",
+        "POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let mut socket = TcpStream::connect(&setting.listen).await.unwrap();
+        socket.write_all(wrong.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 400 "), "{wrong:?}: {answer}");
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["error"]["code"], -32600, "{wrong:?}: {answer}");
     }
     assert_eq!(through_envoy(&python), before);
 }
