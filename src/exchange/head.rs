@@ -89,7 +89,11 @@ impl Incoming {
         let on_endpoint = matches!(path, ENDPOINT | ENDPOINT_SLASH) || virtual_by_path.is_some();
         let posted = on_endpoint && head.text(":method") == Some("POST");
         if posted {
-            check_body(snapshot, head)?;
+            header::check_body(
+                |name| head.single(name),
+                head.text("content-length"),
+                snapshot.limits().body,
+            )?;
         }
         let asked = head.single(header::PROTOCOL_VERSION)?.map(String::from_utf8_lossy);
         let accept = head.text("accept").unwrap_or_default();
@@ -161,21 +165,3 @@ const ENDPOINT: &str = "/mcp";
 const ENDPOINT_SLASH: &str = "/mcp/";
 /// Below it lie the endpoints of virtual servers: `/mcp/virtual/NAMESPACE/NAME`.
 const VIRTUAL_PATH: &str = "/mcp/virtual/";
-
-/// Refuses a body that nobody could decide on, before it is read.
-fn check_body(snapshot: &Snapshot, head: Head<'_>) -> Result<(), Rejection> {
-    let content_type = head.single("content-type")?.unwrap_or_default();
-    if !header::media_type_is(content_type, "application/json") {
-        return Err(Rejection::ContentType);
-    }
-    let encoding = head.single("content-encoding")?.unwrap_or(b"identity");
-    if !encoding.eq_ignore_ascii_case(b"identity") {
-        return Err(Rejection::ContentEncoding);
-    }
-    let limit = snapshot.limits().body;
-    let length = head.text("content-length").and_then(|length| length.parse::<usize>().ok());
-    if length.is_some_and(|length| length > limit) {
-        return Err(Rejection::BodyTooLarge { limit: limit as u64 });
-    }
-    Ok(())
-}

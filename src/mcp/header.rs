@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::Rejection;
+
 // Streamable HTTP
 pub const SESSION_ID: &str = "mcp-session-id";
 pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
@@ -77,6 +79,25 @@ pub fn media_type_is(content_type: &[u8], media: &str) -> bool {
         && parts.filter_map(parameter).all(|(name, value)| {
             !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
         })
+}
+
+/// Refuses, by its header fields alone, a body that cannot be a message: not JSON, encoded, or longer than `limit`
+/// bytes. `single` gives the value of a field that may stand once; `length` is `content-length`.
+pub fn check_body<'v>(
+    single: impl Fn(&'static str) -> Result<Option<&'v [u8]>, Rejection>,
+    length: Option<&str>,
+    limit: usize,
+) -> Result<(), Rejection> {
+    if !media_type_is(single("content-type")?.unwrap_or_default(), "application/json") {
+        return Err(Rejection::ContentType);
+    }
+    if !single("content-encoding")?.unwrap_or(b"identity").eq_ignore_ascii_case(b"identity") {
+        return Err(Rejection::ContentEncoding);
+    }
+    match length.and_then(|length| length.parse::<usize>().ok()) {
+        Some(length) if length > limit => Err(Rejection::BodyTooLarge { limit: limit as u64 }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether an `accept` header (RFC 9110 section 12.5.1) takes `media`: by its name, `type/*` or `*/*`, of which the

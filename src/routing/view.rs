@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
 
 use super::{DiscoveredTool, Server};
-use crate::mcp::splice;
+use crate::mcp::splice::{quoted, splice};
 
 /// A tool under the name that clients see.
 #[derive(Clone, Debug)]
@@ -29,8 +29,7 @@ impl Tool {
         let json = if server.prefix.as_str().is_empty() {
             tool.json.clone()
         } else {
-            let name = serde_json::Value::from(exposed.as_str()).to_string();
-            splice(&tool.json, tool.name_span, name.as_bytes()).into()
+            splice(&tool.json, tool.name_span, &quoted(&exposed)).into()
         };
         let (upstream, hints) = (tool.name.clone(), tool.hints.clone());
         Self { server: Arc::clone(server), exposed: exposed.into(), upstream, hints, json }

@@ -2,7 +2,7 @@
 
 use axum::{body::Body, extract::Request, response::Response};
 use futures_util::StreamExt;
-use http::{HeaderMap, header::CONTENT_LENGTH};
+use http::header::CONTENT_LENGTH;
 
 use super::{
     Endpoint,
@@ -19,7 +19,8 @@ impl Endpoint {
         let (parts, body) = request.into_parts();
         let head = self.head(&parts.headers)?;
         let limit = head.snapshot.limits().body;
-        check_fields(&parts.headers, limit)?;
+        let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        header::check_body(|name| single(&parts.headers, name), length, limit)?;
         let body = tokio::time::timeout(BODY_DEADLINE, read(body, limit))
             .await
             .unwrap_or(Err(Rejection::BodyTooSlow { limit: BODY_DEADLINE.as_secs() }))?;
@@ -75,22 +76,6 @@ impl Endpoint {
         let method = message.method.as_ref().map(|method| method.value.clone().into_owned());
         form.and(Err(Rejection::MethodNotFound { method: method.unwrap_or_default() }))
     }
-}
-
-fn check_fields(fields: &HeaderMap, limit: usize) -> Result<(), Rejection> {
-    let content_type = single(fields, "content-type")?.unwrap_or_default();
-    if !header::media_type_is(content_type, "application/json") {
-        return Err(Rejection::ContentType);
-    }
-    let encoding = single(fields, "content-encoding")?.unwrap_or(b"identity");
-    if !encoding.eq_ignore_ascii_case(b"identity") {
-        return Err(Rejection::ContentEncoding);
-    }
-    let length = fields.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
-    }
-    Ok(())
 }
 
 async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Rejection> {
