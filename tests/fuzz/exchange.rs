@@ -1,24 +1,20 @@
 //! An exchange that is fed as Envoy feeds it, and out of every order.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
-use bytes::Bytes;
 use mcp_gateway::{
     exchange::{
         Answer, BodyMode, Exchange, HairpinRight, Head, Header, Input, ReplayOutcome, Session, SessionFault,
         SessionId, SessionOutcome, Step, Tokens,
     },
-    mcp::{Rejection, Revision, members, scan},
+    mcp::{Rejection, Revision, scan},
     routing::{
-        Authority, CallCredential, Catalogue, Decision, Discovered, DiscoveredTool, Limits, ObjectName,
-        Prefix, Request, ServerSpec, Snapshot, Spec, Timeouts, VirtualServerSpec, compile, decide,
+        Authority, CallCredential, Decision, Limits, ObjectName, Prefix, Request, ServerSpec, Snapshot, Spec,
+        Timeouts, VirtualServerSpec, compile, decide,
     },
 };
 
-use crate::check;
+use crate::{catalogue::catalogue, check};
 
 /// Bytes of the largest body.
 const BODY_LIMIT: usize = 512;
@@ -381,20 +377,4 @@ fn spec() -> Spec {
         require_session: false,
         limits: Limits { body: BODY_LIMIT, page: 0 },
     }
-}
-
-fn catalogue() -> Catalogue {
-    let mut servers = HashMap::new();
-    for (name, issues_sessions, tool) in
-        [("mcp-test/github", true, "get_me"), ("mcp-test/time", false, "now")]
-    {
-        let json = Bytes::from(format!(r#"{{"name":"{tool}","inputSchema":{{"type":"object"}}}}"#));
-        let name_span = members(&json).unwrap().into_iter().find(|(key, _)| key == "name").unwrap().1;
-        let tools = vec![DiscoveredTool { name: tool.into(), json, name_span, hints: None }];
-        let revision = Revision::V2025_06_18;
-        let discovered =
-            Discovered { revision, issues_sessions, list_changed: false, tools, rejected: Vec::new() };
-        servers.insert(ObjectName::parse(name).unwrap(), Arc::new(discovered));
-    }
-    Catalogue { servers }
 }

@@ -5,6 +5,8 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../common/catalogue.rs"]
+mod catalogue;
 mod exchange;
 
 use mcp_gateway::mcp::scan::{self, Kind, Text};

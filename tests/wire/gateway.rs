@@ -1,7 +1,6 @@
 //! A router with two servers, and behind it a server that stands where Envoy would send the gateway's own requests.
 
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc,
@@ -16,16 +15,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use bytes::Bytes;
 use mcp_gateway::{
     clock,
     credentials::{KeyRing, Sealer},
     exchange::{Session, SessionId},
     ext_proc::{Bound, Listen, Parts, Router, serve},
-    mcp::{Revision, members},
+    mcp::Revision,
     routing::{
-        Authority, CallCredential, Catalogue, Discovered, DiscoveredTool, Limits, ObjectName, Prefix, Routes,
-        ServerSpec, Spec, Timeouts, compile,
+        Authority, CallCredential, Limits, ObjectName, Prefix, Routes, ServerSpec, Spec, Timeouts, compile,
     },
     sessions::{Hairpin, Store},
     telemetry::Metrics,
@@ -37,6 +34,8 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
+
+use crate::catalogue::catalogue;
 
 /// Longest wait for anything.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -153,22 +152,6 @@ fn spec() -> Spec {
         require_session: false,
         limits: Limits { body: BODY_LIMIT, page: 0 },
     }
-}
-
-fn catalogue() -> Catalogue {
-    let mut servers = HashMap::new();
-    for (name, issues_sessions, tool) in
-        [("mcp-test/github", true, "get_me"), ("mcp-test/time", false, "now")]
-    {
-        let json = Bytes::from(format!(r#"{{"name":"{tool}","inputSchema":{{"type":"object"}}}}"#));
-        let name_span = members(&json).unwrap().into_iter().find(|(key, _)| key == "name").unwrap().1;
-        let tools = vec![DiscoveredTool { name: tool.into(), json, name_span, hints: None }];
-        let revision = Revision::V2025_06_18;
-        let discovered =
-            Discovered { revision, issues_sessions, list_changed: false, tools, rejected: Vec::new() };
-        servers.insert(ObjectName::parse(name).unwrap(), Arc::new(discovered));
-    }
-    Catalogue { servers }
 }
 
 /// What the server has seen, and how it behaves.

@@ -9,6 +9,8 @@
     reason = "a test may panic"
 )]
 
+#[path = "../common/catalogue.rs"]
+mod catalogue;
 mod gateway;
 mod phases;
 mod process;
