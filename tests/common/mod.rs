@@ -16,9 +16,11 @@
 #![allow(clippy::disallowed_methods, reason = "the harness reads the variables that name the peers")]
 
 mod client;
+mod cluster;
 mod envoy;
 mod fetched;
 mod gateway;
+mod pod;
 mod process;
 mod redis;
 mod server;
@@ -26,9 +28,11 @@ mod tls;
 mod wait;
 
 pub use client::{Client, Refusal};
+pub use cluster::Cluster;
 pub use envoy::Envoy;
-pub use fetched::fetched;
+pub use fetched::{fetched, peer};
 pub use gateway::Gateway;
+pub use pod::Pod;
 pub use process::Process;
 pub use redis::Redis;
 pub use server::{Everything, PythonServer};
