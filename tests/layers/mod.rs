@@ -59,8 +59,13 @@ pub(crate) const ROWS: &[Row] = &[
     Row { outside: &[SERVERS], ..shell("controller", &["broker", "ext_proc", "sessions"]) },
     Row { outside: &[IO], ..shell("controller::index", &[]) },
     Row { outside: &[IO], ..shell("controller::status", &[]) },
+    Row { outside: &[IO], ..shell("controller::object", &[]) },
+    Row { outside: &[IO], ..shell("controller::crd", &[]) },
+    Row { outside: &[IO], ..shell("controller::own", &[]) },
     Row { only: Some(&["clock", "credentials", "routing"]), ..shell("source", &[]) },
     Row { only: Some(&["mcp"]), outside: &[SERVERS], ..shell("outbound", &[]) },
+    Row { outside: &[SERVERS], ..shell("report", &["broker", "controller", "ext_proc"]) },
+    Row { only: Some(&[]), ..shell("kubernetes", &[]) },
     Row { only: Some(&[]), ..shell("telemetry", &[]) },
     Row { only: Some(&[]), ..shell("clock", &[]) },
     shell("admin", &["broker", "ext_proc"]),
@@ -69,7 +74,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// Modules that know all: the composition root, what it reads, and what it shows.
-pub(crate) const FREE: &[&str] = &["config", "demo", "lib", "main", "serve"];
+pub(crate) const FREE: &[&str] = &["config", "control", "demo", "lib", "main", "serve"];
 
 const fn pure(module: &'static str, only: &'static [&'static str]) -> Row {
     Row { module, only: Some(only), never: &[], outside: &[IO, KUBE] }
