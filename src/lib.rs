@@ -12,7 +12,10 @@
 //! | `outbound` | the gateway's own HTTP requests: their name, and answers that are read up to a limit |
 //! | [`sessions`] | gateway session -> server sessions, in memory or Redis |
 //! | [`credentials`] | keys and sealed tokens; the only place that reveals a secret |
-//! | [`source`] | one file -> one `Spec` |
+//! | [`source`] | one file, or one Secret -> one `Spec` |
+//! | [`controller`] | Kubernetes objects -> configuration, `EnvoyFilter`, status |
+//! | `kubernetes` | where the API server is, and as whom it is asked |
+//! | [`report`] | what a data plane tells the controller, and how it finds out |
 //! | [`envoy`] | an Envoy bootstrap for a `Spec`; pure |
 //! | [`admin`] | health, readiness, metrics, status |
 //! | [`telemetry`] | logs and metric families |
@@ -25,13 +28,17 @@ pub mod admin;
 pub mod broker;
 pub mod clock;
 pub mod config;
+pub mod control;
+pub mod controller;
 pub mod credentials;
 pub mod demo;
 pub mod envoy;
 pub mod exchange;
 pub mod ext_proc;
+mod kubernetes;
 pub mod mcp;
 mod outbound;
+pub mod report;
 pub mod routing;
 pub mod serve;
 pub mod sessions;

@@ -5,7 +5,9 @@ use std::{io::Write as _, process::ExitCode};
 use anyhow::{Context as _, Result, anyhow};
 use clap::Parser as _;
 use mcp_gateway::{
-    config::{Check, Cli, Command, Envoy},
+    config::{Check, Cli, Command, Crds, Envoy},
+    control,
+    controller::crd,
     demo, envoy, serve, source,
 };
 
@@ -24,8 +26,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Serve(options) => block_on(serve::run(*options)).map(|()| ExitCode::SUCCESS),
+        Command::Controller(options) => block_on(control::run(options)).map(|()| ExitCode::SUCCESS),
         Command::Envoy(options) => print_bootstrap(options),
         Command::Check(options) => Ok(check(&options)),
+        Command::Crds(options) => print_crds(&options),
         Command::Demo(options) => block_on(demo::run(options)).map(|()| ExitCode::SUCCESS),
     }
 }
@@ -43,7 +47,7 @@ fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
 
 fn print_bootstrap(options: Envoy) -> Result<ExitCode> {
     let file = &options.configuration.file;
-    let loaded = source::read(file, &options.configuration.overrides()).map_err(|problems| {
+    let loaded = source::read(file, &options.configuration.public.overrides()).map_err(|problems| {
         anyhow!("the configuration is wrong\n{}", source::report(file, &problems).trim_end())
     })?;
     say(&mut std::io::stderr(), &source::warnings(file, &loaded.warnings));
@@ -68,6 +72,20 @@ fn check(options: &Check) -> ExitCode {
     let checked = source::check(file, &source::Overrides::default());
     say(&mut std::io::stdout(), &checked.text);
     ExitCode::from(checked.code)
+}
+
+fn print_crds(options: &Crds) -> Result<ExitCode> {
+    for definition in crd::definitions()? {
+        let text = definition.to_yaml();
+        match &options.dir {
+            None => std::io::stdout().write_all(text.as_bytes()).context("cannot print the definitions")?,
+            Some(folder) => {
+                let file = folder.join(&definition.file);
+                std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Nobody reading is no reason to fail.

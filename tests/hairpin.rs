@@ -280,6 +280,40 @@ fn a_host_is_a_host_and_nothing_more() {
     assert!(new("h:80", "evil\r\nx: 1").is_err());
 }
 
+#[tokio::test]
+async fn requests_go_where_they_are_aimed_at_last() {
+    let first = Server::start(|_| Answer::json(OK)).await;
+    let other = Server::start(|_| Answer::json(OK)).await;
+    first.hairpin.open(errand(&[]), Revision::LATEST).await.unwrap();
+    first.hairpin.aim(&other.address.to_string(), "mcp.example.org").unwrap();
+    first.hairpin.open(errand(&[]), Revision::LATEST).await.unwrap();
+    assert!(first.hairpin.aim("a b", "mcp.example.org").is_err(), "and stay there");
+    first.hairpin.open(errand(&[]), Revision::LATEST).await.unwrap();
+    assert_eq!((first.seen().len(), other.seen().len()), (2, 4));
+    assert!(other.seen().iter().all(|seen| seen.headers["host"] == "mcp.example.org"));
+}
+
+#[tokio::test]
+async fn over_tls_the_listener_is_asked_for_by_the_public_host() {
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let private = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let named = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut acceptor = rustls::server::Acceptor::default();
+        loop {
+            acceptor.read_tls(&mut connection).unwrap();
+            if let Ok(Some(accepted)) = acceptor.accept() {
+                return accepted.client_hello().server_name().map(str::to_owned);
+            }
+        }
+    });
+    let hairpin = Hairpin::new(&private, "mcp.example.com", sealer()).unwrap();
+    let refused = hairpin.open(errand(&[]), Revision::LATEST).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Unreachable(_)), "it hangs up: {refused}");
+    assert_eq!(named.join().unwrap().as_deref(), Some("mcp.example.com"));
+}
+
 // Fixture
 
 type Piece = Result<Bytes, std::io::Error>;

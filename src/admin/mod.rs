@@ -10,8 +10,6 @@ use axum::{
     routing::get,
 };
 
-use crate::telemetry::Metrics;
-
 /// Where the answers come from.
 #[derive(Clone)]
 pub struct Sources {
@@ -19,7 +17,8 @@ pub struct Sources {
     pub ready: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// The status page, as JSON.
     pub status: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
-    pub metrics: Arc<Metrics>,
+    /// `OpenMetrics` text.
+    pub metrics: Arc<dyn Fn() -> Result<String, fmt::Error> + Send + Sync>,
 }
 
 impl fmt::Debug for Sources {
@@ -47,7 +46,7 @@ async fn ready(State(sources): State<Sources>) -> Response {
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {
-    match sources.metrics.render() {
+    match (sources.metrics)() {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(CONTENT_TYPE, kind)], text).into_response()

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -35,6 +38,8 @@ pub(super) struct Discovery {
     pub(super) spec: ServerSpec,
     pub(super) run: u64,
     pub(super) pace: Pace,
+    /// Between lists of a server that announces no change.
+    pub(super) relist: watch::Receiver<Duration>,
     pub(super) news: mpsc::Sender<News>,
     pub(super) stop: CancellationToken,
 }
@@ -57,7 +62,8 @@ impl Discovery {
             if past.failures > 1 || at_once {
                 tracing::debug!(server = %self.spec.name, %error, past.failures, "discovery failed");
             } else {
-                tracing::warn!(server = %self.spec.name, %error, "discovery failed, tools found before are kept");
+                let kept = past.found.as_ref().map_or(0, |found| found.tools.len());
+                tracing::warn!(server = %self.spec.name, %error, kept, "discovery failed; tools found before are kept");
             }
             if at_once {
                 continue;
@@ -128,7 +134,19 @@ impl Discovery {
                 tokio::time::sleep(self.pace.pause.max(took.saturating_mul(4))).await;
                 _ = upstream.changed.notified().now_or_never();
             }
-            () = tokio::time::sleep(jittered(self.pace.relist)) => {}
+            () = self.timer() => {}
+        }
+    }
+
+    /// Until it is time to list again, even if the pace changes meanwhile.
+    async fn timer(&self) {
+        let (since, mut relist) = (Instant::now(), self.relist.clone());
+        loop {
+            let due = since + jittered(*relist.borrow_and_update());
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => return,
+                Ok(()) = relist.changed() => {}
+            }
         }
     }
 

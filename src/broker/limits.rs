@@ -33,7 +33,7 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(25);
 /// How often things are done. The default is for real servers; tests are in more of a hurry.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Between lists of a server that announces no change.
+    /// Between lists of a server that announces no change, where the configuration does not say it.
     pub relist: Duration,
     /// From a change that a server announces to the list that takes it in, along with all that come meanwhile.
     pub pause: Duration,

@@ -108,6 +108,11 @@ impl Broker {
         app::router(app::Endpoint::new(self))
     }
 
+    /// The newest of what [`Broker::status`] shows.
+    pub fn statuses(&self) -> watch::Receiver<Arc<Status>> {
+        self.status.subscribe()
+    }
+
     /// What `/status` shows.
     pub fn status(&self) -> Arc<Status> {
         Arc::clone(&self.status.borrow())

@@ -1,6 +1,6 @@
 //! The one task that owns the `Spec` and the `Catalogue`: starts and stops discoveries, and publishes what they find.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -18,6 +18,7 @@ use crate::{
     clock::UnixTime,
     credentials,
     exchange::CredentialPart,
+    report,
     routing::{Catalogue, Conflict, ObjectName, Routes, ServerSpec, Snapshot, Spec, compile},
     telemetry::{Attempt, Metrics},
 };
@@ -59,6 +60,8 @@ struct Health {
 #[derive(Debug)]
 struct State {
     spec: Arc<Spec>,
+    /// Between lists of a server; running discoveries follow it.
+    relist: watch::Sender<Duration>,
     catalogue: Catalogue,
     running: HashMap<ObjectName, Running>,
     conflicts: Vec<Conflict>,
@@ -72,6 +75,7 @@ impl Publisher {
         let (sender, mut news) = mpsc::channel(NEWS);
         let mut state = State {
             spec: Arc::clone(&specs.borrow_and_update()),
+            relist: watch::Sender::new(self.pace.relist),
             catalogue: Catalogue::default(),
             running: HashMap::new(),
             conflicts: Vec::new(),
@@ -110,6 +114,8 @@ impl Publisher {
 
     /// Makes the running discoveries those of the `Spec`: only what is new or another now is started.
     fn apply(&self, state: &mut State) {
+        let relist = state.spec.relist.unwrap_or(self.pace.relist);
+        state.relist.send_if_modified(|now| std::mem::replace(now, relist) != relist);
         let wanted: HashMap<&ObjectName, &ServerSpec> = state
             .spec
             .servers
@@ -135,15 +141,23 @@ impl Publisher {
         for (name, server) in wanted {
             if !state.running.contains_key(name) {
                 state.runs += 1;
-                state.running.insert(name.clone(), self.start(server, state.runs, state.news.clone()));
+                let running = self.start(server, state.runs, state.relist.subscribe(), state.news.clone());
+                state.running.insert(name.clone(), running);
             }
         }
         self.publish(state);
     }
 
-    fn start(&self, spec: &ServerSpec, run: u64, news: mpsc::Sender<News>) -> Running {
+    fn start(
+        &self,
+        spec: &ServerSpec,
+        run: u64,
+        relist: watch::Receiver<Duration>,
+        news: mpsc::Sender<News>,
+    ) -> Running {
         let stop = self.stop.child_token();
-        let discovery = Discovery { spec: spec.clone(), run, pace: self.pace, news, stop: stop.clone() };
+        let discovery =
+            Discovery { spec: spec.clone(), run, pace: self.pace, relist, news, stop: stop.clone() };
         self.tasks.spawn(discovery.run());
         let health = Health { since: (self.clock)(), ..Health::default() };
         Running { run, spec: spec.clone(), stop, health }
@@ -220,6 +234,7 @@ impl State {
         let rejected = found.iter().flat_map(|found| &found.rejected);
         ServerStatus {
             name: server.name.to_string(),
+            fingerprint: report::fingerprint(server),
             enabled: server.enabled,
             reachable: health.reachable,
             since: health.since.0,

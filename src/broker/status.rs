@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::report::{self, Report, ServerReport, VirtualServerReport};
+
 /// The state of everything that is served.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +18,8 @@ pub struct Status {
 pub struct ServerStatus {
     /// `namespace/name`.
     pub name: String,
+    /// Which configuration of the server is served: [`report::fingerprint`].
+    pub fingerprint: String,
     pub enabled: bool,
     /// Whether the last attempt to list its tools succeeded.
     pub reachable: bool,
@@ -60,4 +64,41 @@ pub struct VirtualServerStatus {
     pub tools: usize,
     /// Tools it names that no server offers now.
     pub missing: Vec<String>,
+}
+
+impl Status {
+    /// What the controller is told of it.
+    pub fn report(&self) -> Report {
+        let servers = self.servers.iter().map(|server| (server.name.clone(), server.report()));
+        let virtual_servers = self.virtual_servers.iter().map(|named| {
+            let report = VirtualServerReport { tools: count(named.tools), missing: named.missing.clone() };
+            (named.name.clone(), report)
+        });
+        Report { servers: servers.collect(), virtual_servers: virtual_servers.collect(), ..Report::default() }
+    }
+}
+
+impl ServerStatus {
+    fn report(&self) -> ServerReport {
+        let rejected = self.rejected_tools.iter();
+        let clashes = self.conflicts.iter();
+        ServerReport {
+            fingerprint: self.fingerprint.clone(),
+            reachable: self.reachable,
+            tools: count(self.tools),
+            rejected: rejected
+                .map(|tool| report::Rejected { name: tool.name.clone(), reason: tool.reason.clone() })
+                .collect(),
+            clashes: clashes
+                .map(|clash| report::Clash { tool: clash.tool.clone(), owner: clash.owner.clone() })
+                .collect(),
+            revision: self.revision.map(str::to_owned),
+            error: self.last_error.clone(),
+            ..ServerReport::default()
+        }
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -21,16 +21,18 @@ pub(super) enum Purpose {
     Session,
     Hairpin,
     Broker,
+    Probe,
 }
 
 impl Purpose {
-    pub(super) const ALL: [Self; 3] = [Self::Session, Self::Hairpin, Self::Broker];
+    pub(super) const ALL: [Self; 4] = [Self::Session, Self::Hairpin, Self::Broker, Self::Probe];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
             Self::Hairpin => "hairpin",
             Self::Broker => "broker",
+            Self::Probe => "probe",
         }
     }
 

@@ -45,6 +45,11 @@ impl KeyRing {
         if keys.is_empty() { Err(KeyError::Empty) } else { Ok(Self { keys }) }
     }
 
+    /// A ring without a key: seals and opens nothing.
+    pub fn empty() -> Self {
+        Self { keys: Vec::new() }
+    }
+
     /// A ring with one new key, which is lost with this process.
     pub fn generate() -> Result<Self, KeyError> {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
@@ -133,22 +138,26 @@ impl Key {
 
     fn new(id: Option<KeyId>, key: &[u8; KEY_BYTES]) -> Result<Self, KeyFault> {
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"mcp-gateway token key").extract(key);
-        let [session, hairpin, broker] = Purpose::ALL.map(|purpose| {
+        let [session, hairpin, broker, probe] = Purpose::ALL.map(|purpose| {
             let mut derived = Zeroizing::new([0; KEY_BYTES]);
             let info = [purpose.as_str().as_bytes()];
             let okm = prk.expand(&info, &AES_256_GCM).and_then(|okm| okm.fill(&mut *derived));
             okm.and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, &*derived))
                 .map_err(|_unspecified| KeyFault::Unusable)
         });
-        Ok(Self { id: id.unwrap_or_else(|| derived_id(key)), by_purpose: [session?, hairpin?, broker?] })
+        Ok(Self {
+            id: id.unwrap_or_else(|| derived_id(key)),
+            by_purpose: [session?, hairpin?, broker?, probe?],
+        })
     }
 
     fn of(&self, purpose: Purpose) -> &RandomizedNonceKey {
-        let [session, hairpin, broker] = &self.by_purpose;
+        let [session, hairpin, broker, probe] = &self.by_purpose;
         match purpose {
             Purpose::Session => session,
             Purpose::Hairpin => hairpin,
             Purpose::Broker => broker,
+            Purpose::Probe => probe,
         }
     }
 }

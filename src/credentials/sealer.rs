@@ -1,6 +1,8 @@
 //! Seals and opens the gateway's tokens: session ids, hairpin rights, what the router tells the broker.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
 
 use super::{KeyRing, envelope::Purpose};
 use crate::{
@@ -13,13 +15,16 @@ use crate::{
 /// How long a hairpin right is good: the gateway's own request is made at once.
 const HAIRPIN_LIFE: Duration = Duration::from_secs(30);
 
+/// How long a probe is good: it is made at once.
+const PROBE_LIFE: Duration = Duration::from_secs(30);
+
 /// How long the broker believes what the router said of a request.
 const ROUTED_LIFE: Duration = Duration::from_mins(1);
 
 /// Seals with the first key of a ring, opens with any. Computes only.
 #[derive(Debug)]
 pub struct Sealer {
-    ring: KeyRing,
+    ring: ArcSwap<KeyRing>,
     clock: fn() -> UnixTime,
 }
 
@@ -33,7 +38,12 @@ pub struct Routed {
 impl Sealer {
     /// `clock` tells when tokens end.
     pub fn new(ring: KeyRing, clock: fn() -> UnixTime) -> Self {
-        Self { ring, clock }
+        Self { ring: ArcSwap::from_pointee(ring), clock }
+    }
+
+    /// Seals and opens with another ring from now on.
+    pub fn replace_keys(&self, ring: KeyRing) {
+        self.ring.store(Arc::new(ring));
     }
 
     /// The gateway session id that the client gets.
@@ -59,6 +69,12 @@ impl Sealer {
         self.seal(Purpose::Hairpin, &payload)
     }
 
+    /// What makes one of the gateway's own requests a probe, good for [`PROBE_LIFE`].
+    pub fn seal_probe(&self, nonce: &str) -> String {
+        let payload = proto::Probe { nonce: nonce.to_owned(), expires: self.now().plus(PROBE_LIFE).0 };
+        self.seal(Purpose::Probe, &payload)
+    }
+
     /// Opens what the router told the broker; `None` if it is not the router's or is older than [`ROUTED_LIFE`].
     pub fn open_routed(&self, token: &[u8]) -> Option<Routed> {
         let routed: proto::Routed = self.open(Purpose::Broker, token)?;
@@ -66,13 +82,13 @@ impl Sealer {
         self.is_live(routed.expires).then_some(Routed { virtual_servers })
     }
 
-    /// Empty, which opens as nothing, if the system has no randomness.
+    /// Empty, which opens as nothing, if there is no key or the system has no randomness.
     fn seal(&self, purpose: Purpose, payload: &impl prost::Message) -> String {
-        self.ring.seal(purpose, payload.encode_to_vec()).unwrap_or_default()
+        self.ring.load().seal(purpose, payload.encode_to_vec()).unwrap_or_default()
     }
 
     fn open<P: prost::Message + Default>(&self, purpose: Purpose, token: &[u8]) -> Option<P> {
-        P::decode(&*self.ring.open(purpose, token)?).ok()
+        P::decode(&*self.ring.load().open(purpose, token)?).ok()
     }
 
     fn is_live(&self, expires: u64) -> bool {
@@ -105,6 +121,11 @@ impl Tokens for Sealer {
         let right: proto::Hairpin = self.open(Purpose::Hairpin, token)?;
         let is_live = self.is_live(right.expires);
         is_live.then(|| HairpinRight { server: right.server.into(), hostname: right.hostname.into() })
+    }
+
+    fn open_probe(&self, token: &[u8]) -> Option<Box<str>> {
+        let probe: proto::Probe = self.open(Purpose::Probe, token)?;
+        self.is_live(probe.expires).then(|| probe.nonce.into())
     }
 
     fn seal_routed(&self, virtual_servers: &[&str]) -> String {
@@ -170,6 +191,8 @@ mod tests {
     #[test]
     fn rights_and_routing_are_good_for_seconds() {
         let sealer = sealer(&[OLD]);
+        let probe = sealer.seal_probe("0123");
+        assert_eq!(sealer.open_probe(probe.as_bytes()).as_deref(), Some("0123"));
         let (hairpin, routed) =
             (sealer.seal_hairpin(&right()), sealer.seal_routed(&["mcp-test/a", "mcp-test/b"]));
         let names = Routed { virtual_servers: vec!["mcp-test/a".into(), "mcp-test/b".into()] };
@@ -177,6 +200,7 @@ mod tests {
         assert_eq!(sealer.open_routed(routed.as_bytes()), Some(names.clone()));
         NOW.set(1_030);
         assert_eq!(sealer.open_hairpin(hairpin.as_bytes()), None);
+        assert_eq!(sealer.open_probe(probe.as_bytes()), None);
         NOW.set(1_059);
         assert_eq!(sealer.open_routed(routed.as_bytes()), Some(names));
         NOW.set(1_060);
@@ -195,6 +219,15 @@ mod tests {
     }
 
     #[test]
+    fn without_a_key_nothing_is_sealed_until_there_is_one() {
+        let sealer = Sealer::new(KeyRing::empty(), now);
+        assert_eq!(sealer.seal_session(&session()), "");
+        sealer.replace_keys(KeyRing::parse(OLD).unwrap());
+        let token = sealer.seal_session(&session());
+        assert_eq!(sealer.open_session(token.as_bytes()), Ok(session()));
+    }
+
+    #[test]
     fn another_key_under_the_same_id_opens_nothing() {
         let token = sealer(&[&format!("00000001:{OLD}")]).seal_session(&session());
         let other = sealer(&[&format!("00000001:{NEW}")]);
@@ -208,6 +241,7 @@ mod tests {
             sealer.seal_session(&session()),
             sealer.seal_hairpin(&right()),
             sealer.seal_routed(&["mcp-test/readers"]),
+            sealer.seal_probe("0123"),
         ];
         let opened = tokens.each_ref().map(|token| {
             let token = token.as_bytes();
@@ -215,9 +249,14 @@ mod tests {
                 sealer.open_session(token).is_ok(),
                 sealer.open_hairpin(token).is_some(),
                 sealer.open_routed(token).is_some(),
+                sealer.open_probe(token).is_some(),
             ]
         });
-        assert_eq!(opened, [[true, false, false], [false, true, false], [false, false, true]]);
+        for (kind, opened) in opened.into_iter().enumerate() {
+            let mut as_itself = [false; 4];
+            as_itself[kind] = true;
+            assert_eq!(opened, as_itself);
+        }
     }
 
     #[test]
@@ -269,6 +308,7 @@ mod tests {
             let sealer = sealer(&[OLD]);
             prop_assert_eq!(sealer.open_session(&token), Err(SessionFault::Unknown));
             prop_assert_eq!(sealer.open_hairpin(&token), None);
+            prop_assert_eq!(sealer.open_probe(&token), None);
             prop_assert_eq!(sealer.open_routed(&token), None);
         }
     }

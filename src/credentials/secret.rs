@@ -35,6 +35,21 @@ pub fn credential(text: &str) -> Result<SecretString, BadCredential> {
     Ok(SecretString::from(text))
 }
 
+/// [`credential`] of a text that is a secret already: a value of a Kubernetes Secret.
+pub fn checked(text: &SecretString) -> Result<SecretString, BadCredential> {
+    credential(text.expose_secret())
+}
+
+/// Whether two secrets are the same text. For what was read with what would be written: takes as long as it takes.
+pub fn same(one: &SecretString, other: &SecretString) -> bool {
+    one.expose_secret() == other.expose_secret()
+}
+
+/// Length, in bytes.
+pub fn size(secret: &SecretString) -> usize {
+    secret.expose_secret().len()
+}
+
 /// The bytes of a header value, to be sent and dropped.
 ///
 /// The key is what follows the scheme (RFC 9110, 11.4: `scheme SP token`), or all of it where there is no scheme.
@@ -67,6 +82,15 @@ mod tests {
             assert_eq!(reveal(&secret, CredentialPart::Key), key.as_bytes());
             assert!(!format!("{secret:?}").contains(key));
         }
+    }
+
+    #[test]
+    fn secrets_are_compared_and_measured_unseen() {
+        let [one, other] = ["Bearer a", "Bearer b"].map(SecretString::from);
+        assert!(same(&one, &one.clone()) && !same(&one, &other));
+        assert_eq!(size(&one), 8);
+        assert_eq!(checked(&SecretString::from("\n")).err(), Some(BadCredential::Empty));
+        assert!(same(&checked(&SecretString::from("Bearer a\n")).unwrap(), &one));
     }
 
     #[test]

@@ -2,18 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{BodyMode, Listeners, METADATA_NAMESPACE, clusters, errors, routes};
+use super::{ExtProc, Listeners, clusters, errors, ext_proc_filter, routes};
 use crate::routing::Spec;
 
 /// Clients' connections at once.
 pub(super) const MAX_CONNECTIONS: u32 = 50_000;
 /// Streams at once on a client's HTTP/2 connection.
 const MAX_STREAMS: u32 = 1024;
-/// What `:authority` of the router's gRPC calls is; cluster names may be none (`outbound|50051||...`).
+/// What `:authority` of the router's gRPC calls is.
 const AUTHORITY: &str = "mcp-gateway";
-/// Headers that no processor may set: they are between two hops, or steer Envoy.
-const NOT_SETTABLE: &str =
-    "^(x-envoy-.*|transfer-encoding|connection|keep-alive|proxy-connection|te|trailer|upgrade)$";
 
 /// `envoy.config.listener.v3.Listener`.
 pub(super) fn listener(spec: &Spec, listeners: &Listeners) -> Value {
@@ -56,7 +53,12 @@ fn connection_manager(spec: &Spec, listeners: &Listeners) -> Value {
         "local_reply_config": errors::local_reply_config(),
         "route_config": routes::route_config(spec),
         "http_filters": [
-            {"name": "mcp_gateway", "typed_config": ext_proc(listeners.body_mode)},
+            ext_proc_filter(&ExtProc {
+                name: "mcp_gateway",
+                cluster: clusters::EXT_PROC,
+                authority: AUTHORITY,
+                body_mode: listeners.body_mode,
+            }),
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": {
@@ -65,45 +67,6 @@ fn connection_manager(spec: &Spec, listeners: &Listeners) -> Value {
                 },
             },
         ],
-    })
-}
-
-fn ext_proc(body_mode: BodyMode) -> Value {
-    let mode = match body_mode {
-        BodyMode::Buffered => json!({
-            "request_header_mode": "SEND",
-            "request_body_mode": "BUFFERED",
-            "request_trailer_mode": "SKIP",
-            // the router asks for them where it needs them
-            "response_header_mode": "SKIP",
-            "response_body_mode": "NONE",
-            "response_trailer_mode": "SKIP",
-        }),
-        BodyMode::FullDuplex => json!({
-            "request_header_mode": "SEND",
-            "request_body_mode": "FULL_DUPLEX_STREAMED",
-            "request_trailer_mode": "SEND",
-            "response_header_mode": "SEND",
-            "response_body_mode": "NONE",
-            "response_trailer_mode": "SKIP",
-        }),
-    };
-    json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
-        "grpc_service": {
-            "envoy_grpc": {"cluster_name": clusters::EXT_PROC, "authority": AUTHORITY},
-            "retry_policy": {"num_retries": 2, "retry_on": "connect-failure,reset,unavailable"},
-        },
-        "processing_mode": mode,
-        "allow_mode_override": true,
-        "failure_mode_allow": false,
-        "message_timeout": "10s",
-        "max_message_timeout": "60s",
-        "mutation_rules": {"allow_all_routing": true, "disallow_expression": {"regex": NOT_SETTABLE}},
-        "metadata_options": {
-            "forwarding_namespaces": {"untyped": [METADATA_NAMESPACE]},
-            "receiving_namespaces": {"untyped": [METADATA_NAMESPACE]},
-        },
     })
 }
 

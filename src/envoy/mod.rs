@@ -12,6 +12,7 @@
 mod address;
 mod clusters;
 mod errors;
+mod ext_proc;
 mod listener;
 mod routes;
 #[cfg(test)]
@@ -22,6 +23,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 pub use address::{Address, InvalidAddress};
+pub use ext_proc::{ExtProc, ext_proc_filter};
+pub use routes::{routed_to, unrouted};
 
 use crate::routing::Spec;
 
@@ -29,6 +32,8 @@ use crate::routing::Spec;
 pub const METADATA_NAMESPACE: &str = "mcp_gateway";
 /// Key of the name of the server that the router decided for.
 pub const METADATA_SERVER: &str = "server";
+/// The attribute of a response that tells the router who has answered a probe: a server (`via_upstream`), or Envoy.
+pub const RESPONSE_DETAILS: &str = "response.code_details";
 /// Where Debian, and most images, keep the certificates of the public authorities.
 pub const SYSTEM_CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 

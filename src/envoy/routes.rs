@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{METADATA_NAMESPACE, METADATA_SERVER, clusters, errors};
-use crate::routing::{Authority, ServerSpec, Spec};
+use crate::{
+    mcp::header::X_MCP_GUARD,
+    routing::{Authority, ServerSpec, Spec},
+};
 
 /// An event stream that says nothing is kept so long.
 const STREAM_IDLE: &str = "3600s";
@@ -46,11 +49,7 @@ fn virtual_host(server: &ServerSpec) -> Value {
             "name": server.name.as_str(),
             "match": {
                 "prefix": "/",
-                "dynamic_metadata": [{
-                    "filter": METADATA_NAMESPACE,
-                    "path": [{"key": METADATA_SERVER}],
-                    "value": {"string_match": {"exact": server.name.as_str()}},
-                }],
+                "dynamic_metadata": [routed_to(server.name.as_str())],
             },
             "route": {
                 "cluster": clusters::name(server),
@@ -63,17 +62,35 @@ fn virtual_host(server: &ServerSpec) -> Value {
             "request_headers_to_remove": REMOVED,
         }));
     }
-    routes.push(json!({
+    routes.push(unrouted());
+    json!({"name": server.name.as_str(), "domains": [server.hostname.as_str()], "routes": routes})
+}
+
+/// What is true of the requests that the router turned to `server` (`envoy.type.matcher.v3.MetadataMatcher`).
+pub fn routed_to(server: &str) -> Value {
+    json!({
+        "filter": METADATA_NAMESPACE,
+        "path": [{"key": METADATA_SERVER}],
+        "value": {"string_match": {"exact": server}},
+    })
+}
+
+/// The last route of a server's host: a refusal of everything that the router did not turn there.
+pub fn unrouted() -> Value {
+    json!({
         "name": "refused",
         "match": {"prefix": "/"},
         "direct_response": {
             "status": 403,
             "body": {"inline_string": errors::body(-32600, "this host is reached only through the gateway")},
         },
-        "response_headers_to_add": [{
-            "header": {"key": "content-type", "value": "application/json"},
-            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-        }],
-    }));
-    json!({"name": server.name.as_str(), "domains": [server.hostname.as_str()], "routes": routes})
+        "response_headers_to_add": [
+            header("content-type", "application/json"),
+            header(X_MCP_GUARD, "closed"),
+        ],
+    })
+}
+
+fn header(name: &str, value: &str) -> Value {
+    json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"})
 }

@@ -28,6 +28,8 @@ fn spec(servers: Vec<ServerSpec>) -> Spec {
         servers,
         virtual_servers: Vec::<VirtualServerSpec>::new(),
         require_session: false,
+        private_host: None,
+        relist: None,
         limits: Limits::default(),
     }
 }

@@ -82,21 +82,40 @@ impl Call {
     }
 }
 
-/// What sends one of the gateway's own requests to its server; `None`: no such right.
-pub(super) fn hairpin(snapshot: &Snapshot, head: Head<'_>, right: Option<HairpinRight>) -> Option<Mutation> {
+/// What sends one of the gateway's own requests to its server; `None`: no such right. A probe carries no credential:
+/// where it arrives is not known yet.
+pub(super) fn hairpin(
+    snapshot: &Snapshot,
+    head: Head<'_>,
+    right: Option<HairpinRight>,
+    is_probe: bool,
+) -> Option<Mutation> {
     let right = right?;
     let server =
         snapshot.server(&right.server).filter(|server| server.hostname.as_str() == &*right.hostname)?;
-    let mut mutation = to_server(server, head.first("authorization").is_some());
+    let mut mutation = if is_probe {
+        let mut mutation = to_host(server);
+        mutation.remove.push(header::X_MCP_PROBE.into());
+        mutation
+    } else {
+        to_server(server, head.first("authorization").is_some())
+    };
     mutation.remove.push(header::X_MCP_HAIRPIN.into());
     Some(mutation)
 }
 
-/// Route, path and credential of a request to `server`.
-fn to_server(server: &Arc<Server>, has_authorization: bool) -> Mutation {
+/// Route and path of a request to `server`.
+fn to_host(server: &Arc<Server>) -> Mutation {
     let mut set = Vec::with_capacity(12);
     set.push((":authority", Value::text(server.hostname.as_str())));
     set.push((":path", Value::Text(server.path.clone())));
+    Mutation { set, route_to: Some(Arc::clone(server)), ..Mutation::default() }
+}
+
+/// Route, path and credential of a request to `server`.
+fn to_server(server: &Arc<Server>, has_authorization: bool) -> Mutation {
+    let mut mutation = to_host(server);
+    let set = &mut mutation.set;
     if let Some(credential) = &server.credential {
         let with = |part| Value::Credential(credential.clone(), part);
         let (key, authorization) = match server.call_credential {
@@ -111,5 +130,5 @@ fn to_server(server: &Arc<Server>, has_authorization: bool) -> Mutation {
             set.push(("authorization", with(CredentialPart::Whole)));
         }
     }
-    Mutation { set, route_to: Some(Arc::clone(server)), ..Mutation::default() }
+    mutation
 }

@@ -1,6 +1,6 @@
 //! The head of a request, borrowed from the attachment.
 
-use super::{BodyMode, Mutation, Session, SessionFault, Tokens, Value};
+use super::{BodyMode, Mutation, Session, SessionFault, Tokens, Value, probe::Probe};
 use crate::{
     mcp::{Message, Method, Rejection, Revision, header},
     routing::Snapshot,
@@ -146,12 +146,13 @@ impl Incoming {
     }
 
     /// To the broker as it is, with what the broker may believe.
-    pub(super) fn to_broker(&self, tokens: &impl Tokens) -> Mutation {
+    pub(super) fn to_broker(&self, tokens: &impl Tokens, probe: Option<&Probe>) -> Mutation {
         let routed = tokens.seal_routed(&self.named_virtual_servers());
-        let set = vec![
+        let mut set = vec![
             (header::X_MCP_ROUTED, Value::text(routed)),
             (header::X_MCP_SERVERNAME, Value::Static(header::BROKER)),
         ];
+        set.extend(probe.map(Probe::to_broker));
         Mutation { set, ..Mutation::default() }.without(&self.internal)
     }
 }

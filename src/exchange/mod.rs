@@ -13,6 +13,7 @@
 mod call;
 mod head;
 mod phases;
+mod probe;
 mod step;
 mod tokens;
 
@@ -24,5 +25,7 @@ pub use step::{
 };
 pub use tokens::{HairpinRight, Session, SessionFault, SessionId, Tokens};
 
+#[cfg(test)]
+mod probe_tests;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use super::{
     Answer, BodyMode, BodyModes, Head, Input, Mutation, ReplayOutcome, SessionOutcome, Step, Tokens, Value,
     call::{self, Call},
     head::Incoming,
+    probe::Probe,
 };
 use crate::{
     mcp::{self, Fault, Id, Rejection, Revision, header},
@@ -21,6 +22,8 @@ pub struct Exchange {
     /// What to do next, in order: at most an answer and the end.
     next: Option<Step>,
     ended: bool,
+    /// Present where the request is one.
+    probe: Option<Probe>,
 }
 
 /// Longest method that policies are told of, in bytes.
@@ -40,13 +43,15 @@ enum Phase {
     Response(Box<Call>),
     /// Waits for the outcome of a replay.
     Replay(Option<Box<str>>),
+    /// Waits for whatever answers a probe.
+    Probed,
     Over,
 }
 
 impl Exchange {
     /// An exchange that is decided by `snapshot` from beginning to end.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot, phase: Phase::Start, next: None, ended: false }
+        Self { snapshot, phase: Phase::Start, next: None, ended: false, probe: None }
     }
 
     /// Takes what happened. Inputs that do not fit the phase end the exchange without an answer, which the
@@ -62,7 +67,7 @@ impl Exchange {
             }
             (Phase::Passing, Input::RequestBody { body, end_of_stream }) => {
                 self.answer(Answer { body: Some(body.to_vec()), ..Answer::default() });
-                if end_of_stream { self.end() } else { self.phase = Phase::Passing }
+                if end_of_stream { self.end_of_request() } else { self.phase = Phase::Passing }
             }
             (Phase::Body(incoming), Input::RequestBody { body, end_of_stream }) => {
                 self.request_body(incoming, body, end_of_stream, tokens);
@@ -70,7 +75,9 @@ impl Exchange {
             // behind a route with retries Envoy (1.40) would send the body twice after them
             (Phase::Body(_), Input::RequestTrailers) => self.respond(&Rejection::Trailers, None),
             (Phase::Session(call), Input::Session(outcome)) => self.session(call, outcome),
-            (Phase::Response(call), Input::ResponseHeaders { head }) => self.response_headers(*call, head),
+            (Phase::Response(call), Input::ResponseHeaders { head, .. }) => {
+                self.response_headers(*call, head);
+            }
             (Phase::Replay(_), Input::Replay(ReplayOutcome::NotNeeded)) => {
                 self.answer_and_end(without_session_id());
             }
@@ -78,9 +85,11 @@ impl Exchange {
             (Phase::Replay(id), Input::Replay(ReplayOutcome::Failed(rejection))) => {
                 self.respond(&rejection, parsed(id.as_deref()));
             }
+            (Phase::Passing, Input::RequestTrailers) => self.answer_and_end(Answer::default()),
             // Envoy's own replies (413, 408, 503) reach us as response headers in any phase
-            (Phase::Passing, Input::RequestTrailers) | (_, Input::ResponseHeaders { .. }) => {
-                self.answer_and_end(Answer::default());
+            (_, Input::ResponseHeaders { head, details }) => {
+                let answer = self.probe.as_ref().map(|probe| probe.answered(head, details));
+                self.answer_and_end(answer.unwrap_or_default());
             }
             (
                 _,
@@ -110,16 +119,17 @@ impl Exchange {
         tokens: &impl Tokens,
     ) -> Result<(), Rejection> {
         let snapshot = Arc::clone(&self.snapshot);
-        match snapshot.host(head.text(":authority").unwrap_or_default()) {
-            Host::Other => {
-                self.pass(Mutation::default(), end_of_stream, body_mode);
-                return Ok(());
-            }
-            Host::Server(_) => return Err(Rejection::NotThisHost),
-            Host::Public => {}
+        let host = snapshot.host(head.text(":authority").unwrap_or_default());
+        if matches!(host, Host::Other) {
+            self.pass(Mutation::default(), end_of_stream, body_mode);
+            return Ok(());
+        }
+        self.probe = Probe::read(head, tokens);
+        if matches!(host, Host::Server(_)) {
+            return Err(Rejection::NotThisHost);
         }
         if let Some(token) = head.first(header::X_MCP_HAIRPIN) {
-            let answer = call::hairpin(&snapshot, head, tokens.open_hairpin(token))
+            let answer = call::hairpin(&snapshot, head, tokens.open_hairpin(token), self.probe.is_some())
                 .ok_or(Rejection::HairpinRefused)?;
             self.pass(answer, end_of_stream, body_mode);
             return Ok(());
@@ -129,7 +139,7 @@ impl Exchange {
             if incoming.is_message() {
                 return Err(Rejection::Malformed { fault: Fault::Empty, at: 0 });
             }
-            let mutation = incoming.to_broker(tokens);
+            let mutation = incoming.to_broker(tokens, self.probe.as_ref());
             self.pass(mutation, end_of_stream, body_mode);
             return Ok(());
         }
@@ -146,12 +156,13 @@ impl Exchange {
 
     /// Answers the request headers and lets the body by without a look.
     fn pass(&mut self, mutation: Mutation, end_of_stream: bool, body_mode: BodyMode) {
-        let modes = Some(BodyModes { request_body: BodyMode::None, response_headers: false });
+        let response_headers = self.probe.is_some();
+        let modes = Some(BodyModes { request_body: BodyMode::None, response_headers });
         self.answer(Answer { mutation, body: None, modes });
         if body_mode == BodyMode::FullDuplex && !end_of_stream {
             self.phase = Phase::Passing;
         } else {
-            self.end();
+            self.end_of_request();
         }
     }
 
@@ -200,14 +211,15 @@ impl Exchange {
         match decide(&snapshot, &request) {
             Decision::Reject(rejection) => self.respond(&rejection, id),
             Decision::Broker => {
-                let mut mutation = incoming.to_broker(tokens);
+                let mut mutation = incoming.to_broker(tokens, self.probe.as_ref());
                 // a longer one is no method, and no header could carry it
                 if let Some(method) =
                     message.method.as_ref().filter(|method| method.value.len() <= MAX_METHOD)
                 {
                     mutation.set.push((header::X_MCP_METHOD, Value::text(header::value(&method.value))));
                 }
-                self.answer_and_end(Answer { mutation, ..Answer::default() });
+                self.answer(Answer { mutation, ..Answer::default() });
+                self.end_of_request();
             }
             Decision::Call(tool) => self.call(Call::new(incoming, tool, &message, body)),
         }
@@ -271,8 +283,19 @@ impl Exchange {
     }
 
     fn respond(&mut self, rejection: &Rejection, id: Option<Id<'_>>) {
-        self.next = Some(Step::Respond(rejection.response(id), rejection.reason()));
+        let mut response = rejection.response(id);
+        response.headers.extend(self.probe.as_ref().map(|probe| probe.refused(rejection)));
+        self.next = Some(Step::Respond(response, rejection.reason()));
         self.end();
+    }
+
+    /// Only the response to a probe is of interest.
+    fn end_of_request(&mut self) {
+        if self.probe.is_some() {
+            self.phase = Phase::Probed;
+        } else {
+            self.end();
+        }
     }
 
     fn end(&mut self) {

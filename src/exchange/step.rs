@@ -30,6 +30,8 @@ pub enum Input<'a> {
     RequestTrailers,
     ResponseHeaders {
         head: Head<'a>,
+        /// What Envoy says of the response (`response.code_details`), where its filter asks for it.
+        details: Option<&'a str>,
     },
     /// The answer to [`Step::Session`].
     Session(SessionOutcome),

@@ -6,7 +6,7 @@ use super::*;
 use crate::{mcp::Revision, routing::fixture};
 
 /// Tokens that can be read: `live`, `readers` (bound to a virtual server) and `old`; a right is `SERVER@HOSTNAME`.
-struct PlainTokens;
+pub(super) struct PlainTokens;
 
 impl Tokens for PlainTokens {
     fn open_session(&self, token: &[u8]) -> Result<Session, SessionFault> {
@@ -25,12 +25,16 @@ impl Tokens for PlainTokens {
         Some(HairpinRight { server: server.into(), hostname: hostname.into() })
     }
 
+    fn open_probe(&self, token: &[u8]) -> Option<Box<str>> {
+        std::str::from_utf8(token).ok()?.strip_prefix("probe-").map(Into::into)
+    }
+
     fn seal_routed(&self, virtual_servers: &[&str]) -> String {
         format!("sealed[{}]", virtual_servers.join(","))
     }
 }
 
-const POST: &[(&str, &str)] = &[
+pub(super) const POST: &[(&str, &str)] = &[
     (":method", "POST"),
     (":authority", "mcp.example.com:8001"),
     (":path", "/mcp"),
@@ -41,16 +45,16 @@ const POST: &[(&str, &str)] = &[
 const CALL: &str = r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"arguments":{"name":"github_x"}, "name":"github_get_me"}}"#;
 
 /// The answer to the head of a message, when nothing of the head has to go.
-const WAITS_FOR_THE_BODY: &str = "answer\n  modes Buffered, response headers true\n";
+pub(super) const WAITS_FOR_THE_BODY: &str = "answer\n  modes Buffered, response headers true\n";
 
-struct Run(Exchange);
+pub(super) struct Run(Exchange);
 
 impl Run {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Exchange::new(fixture::snapshot()))
     }
 
-    fn handle(&mut self, input: Input<'_>) -> String {
+    pub(super) fn handle(&mut self, input: Input<'_>) -> String {
         self.0.handle(input, &PlainTokens);
         let mut out = String::new();
         while let Some(step) = self.0.poll() {
@@ -59,7 +63,12 @@ impl Run {
         out
     }
 
-    fn head(&mut self, headers: &[(&str, &str)], end_of_stream: bool, body_mode: BodyMode) -> String {
+    pub(super) fn head(
+        &mut self,
+        headers: &[(&str, &str)],
+        end_of_stream: bool,
+        body_mode: BodyMode,
+    ) -> String {
         let headers: Vec<Header<'_>> =
             headers.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect();
         self.handle(Input::RequestHeaders {
@@ -70,13 +79,13 @@ impl Run {
         })
     }
 
-    fn body(&mut self, body: &str) -> String {
+    pub(super) fn body(&mut self, body: &str) -> String {
         self.handle(Input::RequestBody { body: body.as_bytes(), end_of_stream: true })
     }
 
-    fn response(&mut self, status: &str) -> String {
+    pub(super) fn response(&mut self, status: &str) -> String {
         let headers = [Header { name: ":status", value: status.as_bytes() }];
-        self.handle(Input::ResponseHeaders { head: Head(&headers) })
+        self.handle(Input::ResponseHeaders { head: Head(&headers), details: None })
     }
 }
 
@@ -109,6 +118,9 @@ fn render(step: &Step, out: &mut String) {
         }
         Step::Respond(response, _) => {
             writeln!(out, "respond {} {}", response.status, String::from_utf8_lossy(&response.body)).unwrap();
+            for (name, value) in response.headers.iter().filter(|(name, _)| *name != "content-type") {
+                writeln!(out, "  set {name}: {value}").unwrap();
+            }
         }
         Step::Session(need) => writeln!(out, "session {} {}", need.server.name, need.tool).unwrap(),
         Step::Replay(need, status) => writeln!(out, "replay {} {status}", need.server.name).unwrap(),
@@ -116,7 +128,10 @@ fn render(step: &Step, out: &mut String) {
     }
 }
 
-fn with<'a>(headers: &[(&'a str, &'a str)], more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(super) fn with<'a>(
+    headers: &[(&'a str, &'a str)],
+    more: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
     let replaced = |name: &str| more.iter().any(|(other, _)| *other == name);
     headers.iter().filter(|(name, _)| !replaced(name)).chain(more).copied().collect()
 }

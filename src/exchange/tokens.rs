@@ -47,6 +47,9 @@ pub trait Tokens {
     /// Opens the header of the gateway's own requests; `None` if it is not ours or has expired.
     fn open_hairpin(&self, token: &[u8]) -> Option<HairpinRight>;
 
+    /// Opens the header of a probe: its nonce. `None` if it is not ours or has expired.
+    fn open_probe(&self, token: &[u8]) -> Option<Box<str>>;
+
     /// Seals what the broker must know and believe about a request.
     /// `virtual_servers`: `namespace/name` of each that limits it.
     fn seal_routed(&self, virtual_servers: &[&str]) -> String;

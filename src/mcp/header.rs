@@ -26,6 +26,10 @@ pub const X_MCP_VIRTUALSERVER: &str = "x-mcp-virtualserver";
 pub const X_MCP_HAIRPIN: &str = "x-mcp-hairpin";
 /// What the router tells the broker.
 pub const X_MCP_ROUTED: &str = "x-mcp-routed";
+/// On Envoy's own refusal of a request for a server's host that the router has not turned there; the value says no more.
+pub const X_MCP_GUARD: &str = "x-mcp-guard";
+/// Makes a request a probe of the gateway's own; in the response, what has answered it.
+pub const X_MCP_PROBE: &str = "x-mcp-probe";
 
 /// The value of [`X_MCP_SERVERNAME`] where the broker answers.
 pub const BROKER: &str = "mcpBroker";

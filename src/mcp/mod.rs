@@ -5,6 +5,7 @@
 
 pub mod header;
 pub mod method;
+mod proof;
 pub mod reply;
 pub mod revision;
 pub mod scan;
@@ -12,6 +13,7 @@ pub mod splice;
 pub mod sse;
 
 pub use method::Method;
+pub use proof::Proof;
 pub use reply::{Rejection, Response};
 pub use revision::Revision;
 pub use scan::{Fault, Id, Kind, Message, ScanError, elements, members, scan};

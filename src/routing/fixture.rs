@@ -30,6 +30,8 @@ pub(crate) fn spec() -> Spec {
             tools: vec!["github_get_me".to_owned()],
         }],
         require_session: false,
+        private_host: None,
+        relist: None,
         limits: Limits { body: 4096, page: 0 },
     }
 }

@@ -104,6 +104,11 @@ impl Snapshot {
         &self.all
     }
 
+    /// Whether there is a host of ours: a gateway without a configuration has none.
+    pub fn is_configured(&self) -> bool {
+        !self.public_hosts.is_empty()
+    }
+
     /// Whether lists and calls need a session.
     pub fn require_session(&self) -> bool {
         self.require_session

@@ -9,8 +9,8 @@ use url::Url;
 
 use super::{ObjectName, Prefix};
 
-/// The whole configuration of one gateway.
-#[derive(Clone, Debug)]
+/// The whole configuration of one gateway. The default has no public host and no server: it serves nobody.
+#[derive(Clone, Debug, Default)]
 pub struct Spec {
     /// Host that clients name; any port. The first one that `source` read, then aliases.
     pub public_hosts: Vec<PublicHost>,
@@ -21,6 +21,11 @@ pub struct Spec {
     pub virtual_servers: Vec<VirtualServerSpec>,
     /// Refuse `tools/list` and `tools/call` without a session.
     pub require_session: bool,
+    /// Where Envoy listens for the gateway's own requests: `host:port`, with `http://` or `https://` before it.
+    /// `None`: what the flags say.
+    pub private_host: Option<String>,
+    /// Between lists of a server that announces no change. `None`: the broker's own pace.
+    pub relist: Option<Duration>,
     pub limits: Limits,
 }
 

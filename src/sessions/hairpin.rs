@@ -5,17 +5,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use reqwest::{
-    Client, Method, RequestBuilder, Response, StatusCode, Url,
+    Method, RequestBuilder, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT},
-    redirect,
 };
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{ServerSession, answer};
+use super::{ServerSession, answer, target::Target};
 use crate::{
     credentials::Sealer,
     exchange::{HairpinRight, Header},
@@ -26,19 +25,10 @@ use crate::{
 /// Longest time to open a session: less than Envoy waits for the router.
 const OPEN_DEADLINE: Duration = Duration::from_secs(8);
 
-/// Longest time to connect to Envoy.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
-
 /// Longest time to hear whether a session lives, or that it is closed.
 const SHORT_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Connections to Envoy that are kept open unused.
-const IDLE_CONNECTIONS: usize = 64;
-
-/// How long: less than Envoy keeps them.
-const IDLE_TIME: Duration = Duration::from_secs(30);
-
-const BOTH_TYPES: &str = "application/json, text/event-stream";
+pub(super) const BOTH_TYPES: &str = "application/json, text/event-stream";
 
 /// Id of the one request in a body.
 const REQUEST_ID: u64 = 1;
@@ -46,11 +36,7 @@ const REQUEST_ID: u64 = 1;
 /// Sends requests to servers through Envoy.
 #[derive(Debug)]
 pub struct Hairpin {
-    http: Client,
-    /// The endpoint on the listener of Envoy that the gateway can reach.
-    url: Url,
-    /// What clients call the endpoint.
-    host: ArcSwap<HeaderValue>,
+    target: ArcSwap<Target>,
     sealer: Arc<Sealer>,
     deadline: Duration,
 }
@@ -78,38 +64,19 @@ pub enum OpenError {
 /// A host that no request can be sent to or under.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no host: write host:port, or http:// or https:// before it")]
-pub struct InvalidHost(String);
+pub struct InvalidHost(pub(super) String);
 
 impl Hairpin {
     /// `private_host`: where Envoy listens for the gateway, `host:port`, `http://` unless it says `https://`.
-    /// `public_host`: what clients name.
+    /// `public_host`: what clients name; with `https://` it is also the name in the server's certificate.
     pub fn new(private_host: &str, public_host: &str, sealer: Arc<Sealer>) -> Result<Self, InvalidHost> {
-        let invalid = |host: &str| InvalidHost(host.to_owned());
-        let with_scheme = if private_host.contains("://") {
-            private_host.to_owned()
-        } else {
-            format!("http://{private_host}")
-        };
-        let mut url = Url::parse(&with_scheme).map_err(|_unreadable| invalid(private_host))?;
-        let is_host =
-            matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.username().is_empty();
-        if !is_host || url.query().is_some() {
-            return Err(invalid(private_host));
-        }
-        url.set_path(ENDPOINT);
-        let host = host_value(public_host)?;
-        // no proxy from the environment: the sealed right is for Envoy alone
-        let http =
-            Client::builder().no_proxy().redirect(redirect::Policy::none()).connect_timeout(CONNECT_DEADLINE);
-        let http =
-            http.pool_max_idle_per_host(IDLE_CONNECTIONS).pool_idle_timeout(IDLE_TIME).tcp_nodelay(true);
-        let http = http.build().map_err(|_no_tls| invalid(private_host))?;
-        Ok(Self { http, url, host: ArcSwap::from_pointee(host), sealer, deadline: OPEN_DEADLINE })
+        let target = ArcSwap::from_pointee(Target::new(private_host, public_host)?);
+        Ok(Self { target, sealer, deadline: OPEN_DEADLINE })
     }
 
-    /// Clients call the endpoint by another name from now on.
-    pub fn rename_host(&self, public_host: &str) -> Result<(), InvalidHost> {
-        self.host.store(Arc::new(host_value(public_host)?));
+    /// Requests go there from now on.
+    pub fn aim(&self, private_host: &str, public_host: &str) -> Result<(), InvalidHost> {
+        self.target.store(Arc::new(Target::new(private_host, public_host)?));
         Ok(())
     }
 
@@ -207,11 +174,12 @@ impl Hairpin {
     }
 
     fn request(&self, method: Method, errand: Errand<'_>, session: Option<&ServerSession>) -> RequestBuilder {
+        let target = self.target.load();
         let mut fields = copied(errand.headers);
         for field in errand.set {
             insert(&mut fields, field.name, field.value);
         }
-        fields.insert(HOST, HeaderValue::clone(&self.host.load()));
+        fields.insert(HOST, target.host.clone());
         fields.insert(USER_AGENT, HeaderValue::from_static(outbound::USER_AGENT));
         fields.insert(ACCEPT, HeaderValue::from_static(BOTH_TYPES));
         insert(&mut fields, header::X_MCP_SERVERNAME, errand.right.server.as_bytes());
@@ -222,7 +190,15 @@ impl Hairpin {
                 insert(&mut fields, header::SESSION_ID, id.as_bytes());
             }
         }
-        self.http.request(method, self.url.clone()).headers(fields)
+        target.http.request(method, target.url.clone()).headers(fields)
+    }
+
+    pub(super) fn target(&self) -> Guard<Arc<Target>> {
+        self.target.load()
+    }
+
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 }
 
@@ -234,12 +210,6 @@ impl OpenError {
         Self::Unreachable(if error.is_connect() { format!("no connection to Envoy: {text}") } else { text })
     }
 }
-
-fn host_value(host: &str) -> Result<HeaderValue, InvalidHost> {
-    HeaderValue::from_str(host).map_err(|_unsendable| InvalidHost(host.to_owned()))
-}
-
-const ENDPOINT: &str = "/mcp";
 
 /// Header fields that are about this hop, this body or another session, and stay behind.
 const LEFT: &[&str] = &[
@@ -282,7 +252,7 @@ fn copied(headers: &[Header<'_>]) -> HeaderMap {
     copied
 }
 
-fn insert(fields: &mut HeaderMap, name: &str, value: &[u8]) {
+pub(super) fn insert(fields: &mut HeaderMap, name: &str, value: &[u8]) {
     if let Some((name, value)) = parsed(name, value) {
         fields.insert(name, value);
     }

@@ -13,8 +13,10 @@ mod hairpin;
 mod link;
 mod lock;
 mod memory;
+mod probe;
 mod redis;
 mod server_session;
+mod target;
 
 use std::{future::Future, time::Duration};
 
@@ -23,6 +25,7 @@ pub use hairpin::{Errand, Hairpin, InvalidHost, OpenError};
 pub use link::{CONNECT_TIMEOUT, InvalidRedisUrl, RESPONSE_TIMEOUT};
 pub use lock::LOCK_LIFE;
 pub use memory::Memory;
+pub use probe::{Answered, Question};
 pub use redis::Redis;
 pub use server_session::{InvalidSessionId, ServerSession};
 

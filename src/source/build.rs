@@ -3,11 +3,14 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt::Display,
-    path::Path,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
+use url::Url;
+
 use super::{
-    document::{Document, Limits as WrittenLimits, VirtualServer},
+    document::{Discovery, Document, Limits as WrittenLimits, VirtualServer},
     files::Files,
     problem::{Place, Problems},
     server,
@@ -28,8 +31,8 @@ const MAX_TOOL_NAME: usize = 128;
 /// Collects what is found while a document is read.
 pub(super) struct Findings<'a> {
     pub(super) root: &'a Node,
-    /// The folder that relative paths start from.
-    pub(super) folder: &'a Path,
+    /// The folder that relative paths start from; `None`: the text is no file, and must not name one.
+    pub(super) folder: Option<&'a Path>,
     pub(super) files: &'a mut Files,
     pub(super) problems: &'a mut Problems,
     pub(super) warnings: &'a mut Problems,
@@ -42,6 +45,15 @@ impl Findings<'_> {
 
     pub(super) fn warning(&mut self, place: &Place, message: impl Into<String>, fix: impl Into<String>) {
         self.warnings.add(self.root.position(place), place, message, fix);
+    }
+
+    /// Where the file is that is named at `place`.
+    pub(super) fn path(&mut self, place: &Place, written: &str) -> Option<PathBuf> {
+        let path = self.folder.map(|folder| folder.join(written));
+        if path.is_none() {
+            self.problem(place, "names a file", "only a configuration that is a file itself can name others");
+        }
+        path
     }
 
     /// The value, or a problem that names it.
@@ -72,6 +84,8 @@ pub(super) fn spec(document: Document, public_hosts: &[PublicHost], findings: &m
         allowed_origins: origins(&document.allowed_origins.unwrap_or_default(), findings),
         virtual_servers: virtual_servers(document.virtual_servers.unwrap_or_default(), findings),
         require_session: document.require_session.unwrap_or_default(),
+        private_host: document.private_host.and_then(|text| private_host(text, findings)),
+        relist: document.discovery.and_then(|written| relist(&written, findings)),
         limits: limits(&document.limits.unwrap_or_default(), findings),
         servers,
     }
@@ -199,6 +213,12 @@ fn virtual_servers(
     read
 }
 
+/// Whether a virtual server can name a tool so: 1 to 128 bytes without blanks.
+pub fn is_tool_name(name: &str) -> bool {
+    let blank = |c: char| c.is_whitespace() || c.is_control();
+    !name.is_empty() && name.len() <= MAX_TOOL_NAME && !name.chars().any(blank)
+}
+
 fn tool_names(written: Vec<Option<String>>, place: &Place, findings: &mut Findings<'_>) -> Vec<String> {
     if written.is_empty() {
         findings.problem(place, "names no tool", "list the tools, or remove the virtual server");
@@ -207,10 +227,7 @@ fn tool_names(written: Vec<Option<String>>, place: &Place, findings: &mut Findin
     for (index, tool) in written.iter().enumerate() {
         let Some(tool) = tool else { continue };
         let place = place.item(index);
-        if tool.is_empty()
-            || tool.len() > MAX_TOOL_NAME
-            || tool.chars().any(|c| c.is_whitespace() || c.is_control())
-        {
+        if !is_tool_name(tool) {
             let fix = "write the name as `tools/list` shows it, prefix included";
             findings.problem(
                 &place,
@@ -222,6 +239,28 @@ fn tool_names(written: Vec<Option<String>>, place: &Place, findings: &mut Findin
         }
     }
     written.into_iter().flatten().collect()
+}
+
+fn private_host(written: String, findings: &mut Findings<'_>) -> Option<String> {
+    let with_scheme = if written.contains("://") { written.clone() } else { format!("http://{written}") };
+    let is_host = Url::parse(&with_scheme).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.path() == "/"
+            && url.host_str().is_some_and(|host| !host.is_empty())
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    let read =
+        if is_host { Ok(written) } else { Err("must be `host:port`, `http://` or `https://` before it") };
+    findings.read(&Place::default().field("privateHost"), read, "write for example `envoy.internal:8080`")
+}
+
+fn relist(written: &Discovery, findings: &mut Findings<'_>) -> Option<Duration> {
+    let place = Place::default().field("discovery").field("interval");
+    let read = units::interval(written.interval.as_ref()?);
+    findings.read(&place, read, "write for example `60s`")
 }
 
 fn limits(written: &WrittenLimits, findings: &mut Findings<'_>) -> Limits {

@@ -45,6 +45,16 @@ pub(super) struct Document {
     #[schemars(with = "bool", extend("default" = false))]
     pub(super) require_session: Option<bool>,
 
+    /// Where the gateway reaches Envoy for its own requests: `host:port`, with `http://` or `https://` before it.
+    /// In place of `--private-host`.
+    #[serde(default)]
+    #[schemars(with = "String", example = "mcp-gateway-istio.gateway-system.svc.cluster.local:8080")]
+    pub(super) private_host: Option<String>,
+
+    #[serde(default)]
+    #[schemars(with = "Discovery")]
+    pub(super) discovery: Option<Discovery>,
+
     #[serde(default)]
     #[schemars(with = "Limits")]
     pub(super) limits: Option<Limits>,
@@ -151,6 +161,17 @@ pub(super) struct VirtualServer {
     #[serde(default, rename = "description")]
     #[schemars(with = "String")]
     pub(super) _description: Option<String>,
+}
+
+/// How the gateway learns of the servers' tools.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Discovery {
+    /// Between lists of a server that announces no change: a whole number and `ms`, `s` or `m`; `10s` to `120m`.
+    /// Without it the gateway keeps its own pace.
+    #[serde(default)]
+    #[schemars(with = "String", regex(pattern = r"^[0-9]+(ms|s|m)$"), example = "60s")]
+    pub(super) interval: Option<String>,
 }
 
 /// Limits on what one request may cost.

@@ -1,19 +1,26 @@
-//! One configuration file -> one `routing::Spec`, or every mistake in it with its line.
+//! One configuration file, or one Secret -> one `routing::Spec`, or every mistake in it with its line.
 //!
 //! ```text
 //!  text -> tree (positions) -> structure (names, types: JSON Schema) -> Document -> build (meaning) -> Spec
 //!              \________________________ Problems: line, column, place, message, fix ________________/
+//!
+//!  Spec -> print -> split -> Secrets -> join -> read_text -> the same Spec
 //! ```
 //!
-//! **Invariant**: a bad file changes nothing, and no problem, log line or `Debug` shows a secret.
+//! **Invariant**: a bad configuration changes nothing, and no problem, log line or `Debug` shows a secret.
 
 mod build;
 mod check;
 mod document;
 mod files;
+mod print;
 mod problem;
 mod read;
+#[cfg(test)]
+mod round_trip;
+mod secret;
 mod server;
+mod shards;
 mod structure;
 #[cfg(test)]
 mod tests;
@@ -22,10 +29,15 @@ mod units;
 mod watch;
 #[cfg(test)]
 mod watch_tests;
+mod watched;
 
-pub use build::MAX_SERVERS;
+pub use build::{MAX_SERVERS, is_tool_name};
 pub use check::{Checked, check, report, schema_text, warnings};
 pub use files::MAX_FILE_BYTES;
+pub use print::print;
 pub use problem::{MAX_PROBLEMS, Problem};
-pub use read::{Loaded, Overrides, read};
-pub use watch::{POLL, SourceStatus, Watched, watch};
+pub use read::{Loaded, Overrides, read, read_text};
+pub use secret::{wait_for_key, watch_secret};
+pub use shards::{MAX_SHARDS, Shard, TooLarge, shard_names, split};
+pub use watch::{POLL, watch};
+pub use watched::{SourceStatus, Watched};

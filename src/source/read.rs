@@ -18,7 +18,7 @@ pub struct Overrides {
     pub public_hosts: Vec<PublicHost>,
 }
 
-/// A good file.
+/// A good configuration.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub spec: Spec,
@@ -29,6 +29,14 @@ pub struct Loaded {
 /// Reads the configuration file at `path` and the files that it names; relative ones start from its folder.
 pub fn read(path: &Path, overrides: &Overrides) -> Result<Loaded, Vec<Problem>> {
     Attempt::new(path, overrides).outcome
+}
+
+/// Reads a configuration that is no file. It can name none either: there is no folder to find them in.
+pub fn read_text(text: &str, overrides: &Overrides) -> Result<Loaded, Vec<Problem>> {
+    let (mut files, mut problems, mut warnings) =
+        (Files::default(), Problems::default(), Problems::default());
+    let spec = meaning(text, None, overrides, &mut files, &mut problems, &mut warnings);
+    outcome(spec, problems, warnings)
 }
 
 /// One reading, and the files it looked at.
@@ -42,11 +50,14 @@ impl Attempt {
         let (mut files, mut problems, mut warnings) =
             (Files::default(), Problems::default(), Problems::default());
         let spec = spec(path, overrides, &mut files, &mut problems, &mut warnings);
-        let outcome = match spec.filter(|_| problems.is_empty()) {
-            Some(spec) => Ok(Loaded { spec, warnings: warnings.sorted() }),
-            None => Err(problems.sorted()),
-        };
-        Self { outcome, seen: files.into_seen() }
+        Self { outcome: outcome(spec, problems, warnings), seen: files.into_seen() }
+    }
+}
+
+fn outcome(spec: Option<Spec>, problems: Problems, warnings: Problems) -> Result<Loaded, Vec<Problem>> {
+    match spec.filter(|_| problems.is_empty()) {
+        Some(spec) => Ok(Loaded { spec, warnings: warnings.sorted() }),
+        None => Err(problems.sorted()),
     }
 }
 
@@ -70,7 +81,18 @@ fn spec(
         std::path::absolute(path).map_err(|error| whole_file(format!("has no place ({error})"))).ok()?;
     let text = files.document(path).map_err(&mut whole_file).ok()?;
     let folder = absolute.parent().unwrap_or(&absolute);
-    let root = Node::parse(&text, problems)?;
+    meaning(&text, Some(folder), overrides, files, problems, warnings)
+}
+
+fn meaning(
+    text: &str,
+    folder: Option<&Path>,
+    overrides: &Overrides,
+    files: &mut Files,
+    problems: &mut Problems,
+    warnings: &mut Problems,
+) -> Option<Spec> {
+    let root = Node::parse(text, problems)?;
     let document = structure::document(&root, problems);
     let mut findings = Findings { root: &root, folder, files, problems, warnings };
     Some(build::spec(document, &overrides.public_hosts, &mut findings))

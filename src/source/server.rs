@@ -1,10 +1,6 @@
 //! One server as written to one `ServerSpec`.
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 use url::{Host, Url};
@@ -194,29 +190,19 @@ fn credential(
         }
         (Some(text), None) => findings.read(&place.field("credential"), text, fix),
         (None, Some(file)) => {
-            let path = from_folder(findings.folder, file);
+            let place = place.field("credentialFile");
+            let path = findings.path(&place, file)?;
             let read = findings.files.credential(&path);
-            findings.read(
-                &place.field("credentialFile"),
-                read,
-                "give it the whole header value, such as `Bearer ...`, on one line",
-            )
+            findings.read(&place, read, "give it the whole header value, such as `Bearer ...`, on one line")
         }
         (None, None) => None,
     }
 }
 
 fn ca_bundle(written: Option<&str>, place: &Place, findings: &mut Findings<'_>) -> Option<PathBuf> {
-    let path = from_folder(findings.folder, written?);
+    let place = place.field("caBundle");
+    let path = findings.path(&place, written?)?;
     let read = findings.files.ca_bundle(&path);
-    findings.read(
-        &place.field("caBundle"),
-        read,
-        "name a PEM file with the certificates of the authorities",
-    )?;
+    findings.read(&place, read, "name a PEM file with the certificates of the authorities")?;
     Some(path)
-}
-
-fn from_folder(folder: &Path, written: &str) -> PathBuf {
-    folder.join(written)
 }

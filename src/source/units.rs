@@ -4,11 +4,28 @@ use std::time::Duration;
 
 use super::document::Size;
 
-/// Longest duration that can be written.
-pub(super) const MAX_DURATION: Duration = Duration::from_hours(1);
+/// Longest time limit that can be written.
+const MAX_DURATION: Duration = Duration::from_hours(1);
+/// Least and longest time between two lists of a server's tools.
+const INTERVAL: (Duration, Duration) = (Duration::from_secs(10), Duration::from_hours(2));
 
 /// `500ms`, `5s`, `2m`; above zero, at most [`MAX_DURATION`].
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        Duration::ZERO => Err("must be more than zero".to_owned()),
+        duration if duration <= MAX_DURATION => Ok(duration),
+        _ => Err("must be at most 60m".to_owned()),
+    }
+}
+
+/// `10s` to `120m`.
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    let (least, most) = INTERVAL;
+    let read = time(text)?;
+    if (least..=most).contains(&read) { Ok(read) } else { Err("must be 10s to 120m".to_owned()) }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
     let wrong = || "must be a whole number with its unit, `ms`, `s` or `m`".to_owned();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
@@ -19,11 +36,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     let number: u64 = number.parse().map_err(|_not_a_number| wrong())?;
-    match number.checked_mul(millis).map(Duration::from_millis) {
-        Some(Duration::ZERO) => Err("must be more than zero".to_owned()),
-        Some(duration) if duration <= MAX_DURATION => Ok(duration),
-        Some(_) | None => Err("must be at most 60m".to_owned()),
-    }
+    Ok(Duration::from_millis(number.saturating_mul(millis)))
 }
 
 /// `65536`, `64KiB`, `4MiB`; in bytes, within `range`.
@@ -83,6 +96,16 @@ mod tests {
             "½s",
         ] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_ten_seconds_to_two_hours() {
+        for (text, seconds) in [("10s", 10), ("10000ms", 10), ("60s", 60), ("120m", 7200)] {
+            assert_eq!(interval(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["9999ms", "0s", "121m", "7200001ms", "18446744073709551615m", "2h"] {
+            assert!(interval(text).is_err(), "{text}");
         }
     }
 

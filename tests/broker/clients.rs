@@ -464,3 +464,21 @@ async fn the_status_can_be_shown() {
     assert_eq!((&server["issuesSessions"], &server["lastError"]), (&json!(true), &json!(null)));
     assert!(server["lastDiscovered"].as_u64().unwrap() >= server["since"].as_u64().unwrap() - 1);
 }
+
+#[tokio::test]
+async fn a_probe_is_told_that_it_is_the_broker_and_whether_it_came_by_the_router() {
+    let gateway = Gateway::start(spec(&[])).await;
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let probe = gateway.sealer.seal_probe("n1");
+    let direct = gateway.http.post(&gateway.url).header("content-type", "application/json").body(ping);
+    for (request, status, said) in [
+        (gateway.post(ping).header("x-mcp-probe", &probe), 200, Some("n1 - broker")),
+        (direct.header("x-mcp-probe", &probe), 403, Some("n1 - broker-without-router")),
+        (gateway.post(ping).header("x-mcp-probe", "n1"), 200, None),
+        (gateway.post(ping), 200, None),
+    ] {
+        let response = request.send().await.unwrap();
+        let word = response.headers().get("x-mcp-probe").map(|word| word.to_str().unwrap());
+        assert_eq!((response.status().as_u16(), word), (status, said));
+    }
+}

@@ -54,6 +54,8 @@ pub fn spec(servers: &[ServerSpec]) -> Spec {
         servers: servers.to_vec(),
         virtual_servers: Vec::new(),
         require_session: false,
+        private_host: None,
+        relist: None,
         limits: Limits::default(),
     }
 }

@@ -3,7 +3,7 @@
 use crate::fake::{Fake, Seen, event_stream, json_response, result, tool};
 use crate::gateway::{Gateway, LIST, eventually, pace, server, spec, virtual_server};
 use axum::response::IntoResponse;
-use mcp_gateway::credentials;
+use mcp_gateway::{credentials, routing::Spec};
 use serde_json::json;
 
 const ADD: &str = r#"{"name":"add","description":"Adds","inputSchema":{"type":"object"}}"#;
@@ -265,6 +265,20 @@ async fn a_server_without_a_stream_is_listed_by_the_timer_and_not_asked_for_one_
     fake.set_tools(&[SUB]);
     gateway.wait_for_tools(&["sub"]).await;
     assert_eq!(fake.count("GET"), 1);
+    assert_eq!(fake.count("initialize"), 1);
+}
+
+#[tokio::test]
+async fn the_configuration_sets_the_pace_of_lists_without_another_connection() {
+    let fake = Fake::start(&[ADD]).await;
+    fake.set_fault(|seen| (seen.verb == "GET").then(|| http::StatusCode::METHOD_NOT_ALLOWED.into_response()));
+    let slow = spec(&[server("a", &fake.url, "")]);
+    let gateway = Gateway::start(slow.clone()).await;
+    gateway.wait_for_tools(&["add"]).await;
+    fake.set_tools(&[SUB]);
+    gateway.apply(Spec { relist: Some(std::time::Duration::from_millis(50)), ..slow.clone() });
+    gateway.wait_for_tools(&["sub"]).await;
+    gateway.apply(slow);
     assert_eq!(fake.count("initialize"), 1);
 }
 

@@ -27,8 +27,8 @@ async fn a_server_is_believed_under_its_own_name_and_by_its_own_ca_only() {
     ];
     let gateway = Gateway::start(spec(&servers)).await;
     eventually("the known server", async || gateway.status("known").reachable).await;
-    gateway.wait_for_error("stranger", "cannot connect: ").await;
-    gateway.wait_for_error("renamed", "cannot connect: ").await;
+    gateway.wait_for_error("stranger", "cannot connect to ").await;
+    gateway.wait_for_error("renamed", "cannot connect to ").await;
     gateway.wait_for_error("missing", "none.pem: No such file").await;
     gateway.wait_for_error("empty", "empty.pem: holds no PEM certificate").await;
     for name in ["stranger", "renamed"] {

@@ -138,7 +138,7 @@ async fn beside_a_shop(shape: Shape, more: &str) -> (Setting, [PythonServer; 2])
 }
 
 /// The bootstrap with its listener edited.
-fn edited(bootstrap: &str, edit: impl FnOnce(&mut Value)) -> String {
+pub(crate) fn edited(bootstrap: &str, edit: impl FnOnce(&mut Value)) -> String {
     let mut bootstrap: Value = serde_saphyr::from_str(bootstrap).unwrap();
     edit(bootstrap.pointer_mut("/static_resources/listeners/0").unwrap());
     bootstrap.to_string()

@@ -19,6 +19,7 @@ mod calls;
 mod guide;
 mod hostile;
 mod hosts;
+mod probes;
 mod raw;
 mod redis;
 mod reload;

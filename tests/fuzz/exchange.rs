@@ -244,7 +244,7 @@ impl<'a> Run<'a> {
                 Input::RequestBody { body, end_of_stream }
             }
             Kind::Trailers => Input::RequestTrailers,
-            Kind::Response => Input::ResponseHeaders { head: Head(&response) },
+            Kind::Response => Input::ResponseHeaders { head: Head(&response), details: None },
             Kind::Session => Input::Session(match self.random.u8(0..8) {
                 0 => SessionOutcome::Ready(None),
                 1 => SessionOutcome::Revoked,
@@ -345,6 +345,10 @@ impl Tokens for PlainTokens {
         Some(HairpinRight { server: server.into(), hostname: hostname.into() })
     }
 
+    fn open_probe(&self, token: &[u8]) -> Option<Box<str>> {
+        std::str::from_utf8(token).ok()?.strip_prefix("probe-").map(Into::into)
+    }
+
     fn seal_routed(&self, virtual_servers: &[&str]) -> String {
         virtual_servers.join(",")
     }
@@ -375,6 +379,8 @@ fn spec() -> Spec {
             tools: vec!["github_get_me".to_owned()],
         }],
         require_session: false,
+        private_host: None,
+        relist: None,
         limits: Limits { body: BODY_LIMIT, page: 0 },
     }
 }

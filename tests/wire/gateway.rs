@@ -150,6 +150,8 @@ fn spec() -> Spec {
         ],
         virtual_servers: Vec::new(),
         require_session: false,
+        private_host: None,
+        relist: None,
         limits: Limits { body: BODY_LIMIT, page: 0 },
     }
 }

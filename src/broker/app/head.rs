@@ -43,6 +43,11 @@ impl Endpoint {
         })
     }
 
+    /// The nonce of a probe of the gateway's own, whether or not it has passed the router.
+    pub(super) fn probe(&self, fields: &HeaderMap) -> Option<Box<str>> {
+        self.shared.sealer.open_probe(fields.get(header::X_MCP_PROBE)?.as_bytes())
+    }
+
     /// What to say when the session store does not answer.
     pub(super) fn store_failed(&self, error: &StoreError) -> Rejection {
         self.shared.metrics.store_error();

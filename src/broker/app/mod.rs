@@ -66,11 +66,17 @@ pub(super) fn router(endpoint: Endpoint) -> axum::Router {
 }
 
 async fn serve(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    let probe = endpoint.probe(request.headers());
     let answered = match *request.method() {
         Method::POST => endpoint.post(request).await,
         Method::GET => endpoint.events(request).await,
         Method::DELETE => endpoint.delete(request).await,
         _ => Err(Rejection::VerbNotAllowed { allow: ALLOW }.into()),
     };
-    answered.unwrap_or_else(|refused| reply::refused(&refused))
+    let passed_router = !matches!(&answered, Err(Refused { rejection: Rejection::NotRouted, .. }));
+    let mut response = answered.unwrap_or_else(|refused| reply::refused(&refused));
+    if let Some(nonce) = probe {
+        reply::proof(&nonce, passed_router, &mut response);
+    }
+    response
 }

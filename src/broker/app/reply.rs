@@ -7,7 +7,7 @@ use http::{
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
 };
 
-use crate::mcp::{self, Id, Rejection, header, sse};
+use crate::mcp::{self, Id, Proof, Rejection, header, sse};
 
 /// A refusal, and the id of the request where it is known.
 #[derive(Debug)]
@@ -93,4 +93,12 @@ pub(super) fn refused(refused: &Refused) -> Response {
         }
     }
     response
+}
+
+/// Says that the broker has answered a probe, and whether the probe has come by the router.
+pub(super) fn proof(nonce: &str, by_router: bool, response: &mut Response) {
+    let proof = Proof { details: None, broker: Some(by_router) };
+    if let Ok(value) = HeaderValue::try_from(proof.write(nonce)) {
+        response.headers_mut().insert(header::X_MCP_PROBE, value);
+    }
 }

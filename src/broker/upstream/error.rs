@@ -46,13 +46,22 @@ pub(in crate::broker) enum UpstreamError {
 }
 
 impl UpstreamError {
-    /// What went wrong below HTTP; the URL, which may hold a key, is left out.
+    /// What went wrong below HTTP; of the URL, which may hold a key, host and port alone are told.
     pub(super) fn transport(error: reqwest::Error) -> Self {
+        let place = error.url().and_then(|url| {
+            let port = url.port_or_known_default()?;
+            Some(format!("{}:{port}", url.host_str()?))
+        });
+        let place = place.unwrap_or_else(|| "the server".to_owned());
         let error = error.without_url();
-        let what = if error.is_connect() { "cannot connect" } else { "the connection failed" };
+        let what = if error.is_connect() {
+            format!("cannot connect to {place}")
+        } else {
+            format!("the connection to {place} failed")
+        };
         Self::Unreachable(match root_cause(&error) {
             Some(cause) => format!("{what}: {}", printable(&cause)),
-            None => what.to_owned(),
+            None => what,
         })
     }
 

@@ -25,7 +25,7 @@ use envoy_types::pb::{
 
 use crate::{
     credentials,
-    envoy::{METADATA_NAMESPACE, METADATA_SERVER},
+    envoy::{METADATA_NAMESPACE, METADATA_SERVER, RESPONSE_DETAILS},
     exchange::{Answer, BodyMode, BodyModes, Header, Mutation, Value},
     mcp::Response,
 };
@@ -80,8 +80,17 @@ pub(super) fn body_mode(first: &ProcessingRequest) -> BodyMode {
 /// (`metadata_options.forwarding_namespaces`).
 pub(super) fn virtual_server(request: &ProcessingRequest) -> Option<&str> {
     let metadata = request.metadata_context.as_ref()?.filter_metadata.get(METADATA_NAMESPACE)?;
-    match metadata.fields.get("virtual_server")?.kind.as_ref()? {
-        Kind::StringValue(name) => Some(name),
+    text(metadata, "virtual_server")
+}
+
+/// What Envoy says of a response: attribute `response.code_details` (`response_attributes`).
+pub(super) fn details(request: &ProcessingRequest) -> Option<&str> {
+    request.attributes.values().find_map(|attributes| text(attributes, RESPONSE_DETAILS))
+}
+
+fn text<'a>(fields: &'a Struct, name: &str) -> Option<&'a str> {
+    match fields.fields.get(name)?.kind.as_ref()? {
+        Kind::StringValue(text) => Some(text),
         Kind::NullValue(_)
         | Kind::NumberValue(_)
         | Kind::BoolValue(_)

@@ -29,6 +29,14 @@ use crate::{
 /// Longest time that a body may take to arrive in pieces (`FULL_DUPLEX_STREAMED`, where Envoy has no timeout).
 pub const DUPLEX_DEADLINE: Duration = Duration::from_mins(1);
 
+/// What stands beside the message in what Envoy sends.
+struct Beside {
+    body_mode: BodyMode,
+    virtual_server: Option<String>,
+    /// Of a response.
+    details: Option<String>,
+}
+
 /// The state of one stream. Dropping it, at any point, cancels what it waits for.
 pub(super) struct Conversation {
     parts: Arc<Parts>,
@@ -123,11 +131,15 @@ impl Conversation {
         } else {
             self.inbound.message().await.map_err(unread)?
         };
-        match message.map(|message| (codec::virtual_server(&message).map(str::to_owned), message)) {
-            Some((virtual_server, message)) => {
-                let body_mode = codec::body_mode(&message);
+        match message {
+            Some(message) => {
+                let beside = Beside {
+                    body_mode: codec::body_mode(&message),
+                    virtual_server: codec::virtual_server(&message).map(str::to_owned),
+                    details: codec::details(&message).map(str::to_owned),
+                };
                 match message.request {
-                    Some(request) => self.message(request, body_mode, virtual_server.as_deref()),
+                    Some(request) => self.message(request, &beside),
                     None => Err(Status::invalid_argument("a message without a request")),
                 }
             }
@@ -140,30 +152,20 @@ impl Conversation {
         }
     }
 
-    fn message(
-        &mut self,
-        message: Message,
-        body_mode: BodyMode,
-        virtual_server: Option<&str>,
-    ) -> Result<(), Status> {
+    fn message(&mut self, message: Message, beside: &Beside) -> Result<(), Status> {
         match message {
-            Message::RequestHeaders(headers) => self.request_headers(headers, body_mode, virtual_server),
+            Message::RequestHeaders(headers) => self.request_headers(headers, beside),
             Message::RequestBody(body) => self.request_body(body),
             Message::RequestTrailers(_) => {
                 self.pend(Pending::RequestTrailers);
                 self.handle(Input::RequestTrailers)
             }
-            Message::ResponseHeaders(headers) => self.response_headers(headers),
+            Message::ResponseHeaders(headers) => self.response_headers(headers, beside.details.as_deref()),
             Message::ResponseBody(_) | Message::ResponseTrailers(_) => Err(self.out_of_order()),
         }
     }
 
-    fn request_headers(
-        &mut self,
-        headers: HttpHeaders,
-        body_mode: BodyMode,
-        virtual_server: Option<&str>,
-    ) -> Result<(), Status> {
+    fn request_headers(&mut self, headers: HttpHeaders, beside: &Beside) -> Result<(), Status> {
         if self.exchange.is_some() {
             return Err(self.out_of_order());
         }
@@ -173,6 +175,7 @@ impl Conversation {
             self.refuse(&Rejection::NotReady);
             return Ok(());
         };
+        let (body_mode, virtual_server) = (beside.body_mode, beside.virtual_server.as_deref());
         self.body_mode = body_mode;
         self.request = headers.unwrap_or_default();
         let mut exchange = Exchange::new(snapshot);
@@ -209,7 +212,7 @@ impl Conversation {
         Ok(())
     }
 
-    fn response_headers(&mut self, headers: HttpHeaders) -> Result<(), Status> {
+    fn response_headers(&mut self, headers: HttpHeaders, details: Option<&str>) -> Result<(), Status> {
         self.pend(Pending::ResponseHeaders { end_of_stream: headers.end_of_stream });
         self.response = headers.headers.unwrap_or_default();
         let Some(exchange) = &mut self.exchange else {
@@ -218,7 +221,7 @@ impl Conversation {
             return self.answer(Answer::default());
         };
         let head = codec::headers(&self.response);
-        exchange.handle(Input::ResponseHeaders { head: Head(&head) }, &*self.parts.sealer);
+        exchange.handle(Input::ResponseHeaders { head: Head(&head), details }, &*self.parts.sealer);
         Ok(())
     }
 
