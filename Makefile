@@ -3,14 +3,16 @@
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test inspect-gateway fmt lint doc deny
+.PHONY: help demo test local-env-setup local-env-teardown inspect-gateway fmt lint doc deny
 
 FETCH := tests/setup/fetch
 # The gateway that `make inspect-gateway` opens: the one of `make demo`.
 GATEWAY_URL ?= http://127.0.0.1:8001/mcp
+# Where the local environment runs: empty (processes of this machine) or kind.
+LOCAL_ENV ?=
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Runs Envoy, the gateway, two MCP servers and a client; DEMO_ONCE=1 ends after the calls
 	@settings=$$($(FETCH) --env envoy python); eval "$$settings"
@@ -23,6 +25,17 @@ demo: ## Runs Envoy, the gateway, two MCP servers and a client; DEMO_ONCE=1 ends
 test: ## Runs the whole suite, real Envoy included; fetches what it needs
 	@settings=$$($(FETCH) --env suite); eval "$$settings"
 	cargo test --locked
+
+local-env-setup: ## Runs a cluster with the gateway on this machine, without containers; LOCAL_ENV=kind: in kind
+	@if [ "$(LOCAL_ENV)" = kind ]; then exec deploy/local-env/kind/setup; fi
+	settings=$$($(FETCH) --env cluster); eval "$$settings"
+	echo "building the gateway (a first build takes some minutes) ..." >&2
+	cargo build --locked
+	exec deploy/local-env/setup
+
+local-env-teardown: ## Removes that cluster
+	@if [ "$(LOCAL_ENV)" = kind ]; then exec deploy/local-env/kind/teardown; fi
+	exec deploy/local-env/teardown
 
 inspect-gateway: ## Opens MCP Inspector on the running gateway (GATEWAY_URL)
 	@settings=$$($(FETCH) --env node inspector); eval "$$settings"
