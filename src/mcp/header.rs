@@ -16,6 +16,8 @@ pub const LAST_EVENT_ID: &str = "last-event-id";
 // set for policy engines
 pub const X_MCP_METHOD: &str = "x-mcp-method";
 pub const X_MCP_TOOLNAME: &str = "x-mcp-toolname";
+pub const X_MCP_PROMPTNAME: &str = "x-mcp-promptname";
+pub const X_MCP_RESOURCEURI: &str = "x-mcp-resourceuri";
 pub const X_MCP_SERVERNAME: &str = "x-mcp-servername";
 pub const X_MCP_ANNOTATION_HINTS: &str = "x-mcp-annotation-hints";
 // the credential, and what filters after the router add

@@ -9,6 +9,9 @@ use super::splice;
 /// Characters of a name a client chose that are repeated back to it.
 const MAX_NAME: usize = 128;
 
+/// Bytes of a URI a client chose that is repeated back to it whole; a longer one is left out.
+const MAX_URI: usize = 2048;
+
 /// An HTTP answer. `content-length` is left to whoever sends it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Response {
@@ -86,6 +89,25 @@ pub enum Rejection {
     MissingParameter { name: &'static str },
     #[error("params.cursor is not one of this list: begin without a cursor")]
     BadCursor,
+    #[error("unknown prompt: {}", short(name))]
+    UnknownPrompt { name: String },
+    #[error("unknown resource: {}", short(uri))]
+    UnknownResource { uri: String },
+    #[error("this answers no request of this session: it is unknown, has been answered or has been given up")]
+    UnknownAnswer,
+    #[error("unknown task: params.taskId names no task of this session")]
+    UnknownTask,
+    #[error(
+        "tasks are not possible here: the gateway's Envoy sends request bodies in full duplex mode, in which an answer's task id cannot be changed"
+    )]
+    TasksNeedBufferedMode,
+    #[error(
+        "unknown log level: {}: use one of debug, info, notice, warning, error, critical, alert, emergency",
+        short(level)
+    )]
+    BadLevel { level: String },
+    #[error("{} is not supported here: it was not announced in initialize", short(method))]
+    NotSupported { method: String },
     #[error("method not found: {}", short(method))]
     MethodNotFound { method: String },
     #[error("unknown virtual server: {}", short(name))]
@@ -98,6 +120,8 @@ pub enum Rejection {
         "server {server} answered with a redirect (HTTP status {status}), which is not followed: its url must name the final address"
     )]
     ServerRedirected { server: String, status: u16 },
+    #[error("server {server} cannot go on with this event stream: make the request again")]
+    StreamNotResumable { server: String },
     #[error("server {server} cannot be reached: try again later")]
     ServerUnavailable { server: String },
     #[error("the session store cannot be reached: try again later")]
@@ -124,12 +148,20 @@ impl Rejection {
             Self::UnknownTool { .. }
             | Self::MissingParameter { .. }
             | Self::BadCursor
+            | Self::UnknownPrompt { .. }
+            | Self::UnknownResource { .. }
+            | Self::UnknownTask
+            | Self::TasksNeedBufferedMode
+            | Self::BadLevel { .. }
+            | Self::NotSupported { .. }
             | Self::MethodNotFound { .. } => 200,
-            Self::Malformed { .. }
+            Self::StreamNotResumable { .. }
+            | Self::Malformed { .. }
             | Self::Trailers
             | Self::RepeatedHeader { .. }
             | Self::MissingSession
             | Self::UnsupportedRevision { .. }
+            | Self::UnknownAnswer
             | Self::SessionNeeded { .. } => 400,
             Self::OriginNotAllowed | Self::NotThisHost | Self::HairpinRefused | Self::NotRouted => 403,
             Self::BadPath
@@ -155,8 +187,14 @@ impl Rejection {
     pub fn code(&self) -> i64 {
         match self {
             Self::Malformed { fault, .. } => fault.code(),
-            Self::UnknownTool { .. } | Self::MissingParameter { .. } | Self::BadCursor => -32602,
-            Self::MethodNotFound { .. } => -32601,
+            Self::UnknownTool { .. }
+            | Self::MissingParameter { .. }
+            | Self::BadCursor
+            | Self::UnknownPrompt { .. }
+            | Self::UnknownTask
+            | Self::BadLevel { .. } => -32602,
+            Self::UnknownResource { .. } => -32002, // 2025-11-25, server, resources, error handling
+            Self::MethodNotFound { .. } | Self::TasksNeedBufferedMode | Self::NotSupported { .. } => -32601,
             Self::ServerRefusedSession { .. }
             | Self::ServerRedirected { .. }
             | Self::ServerUnavailable { .. }
@@ -164,7 +202,8 @@ impl Rejection {
             | Self::TooManyStreams { .. }
             | Self::NotReady
             | Self::Internal => -32603,
-            Self::ContentType
+            Self::StreamNotResumable { .. }
+            | Self::ContentType
             | Self::ContentEncoding
             | Self::NotAcceptable { .. }
             | Self::BodyTooLarge { .. }
@@ -183,6 +222,7 @@ impl Rejection {
             | Self::ExpiredSession
             | Self::UnsupportedRevision { .. }
             | Self::UnknownVirtualServer { .. }
+            | Self::UnknownAnswer
             | Self::SessionNeeded { .. } => -32600,
         }
     }
@@ -212,11 +252,19 @@ impl Rejection {
             Self::UnknownTool { .. } => "unknown_tool",
             Self::MissingParameter { .. } => "missing_parameter",
             Self::BadCursor => "bad_cursor",
+            Self::UnknownPrompt { .. } => "unknown_prompt",
+            Self::UnknownResource { .. } => "unknown_resource",
+            Self::UnknownAnswer => "unknown_answer",
+            Self::UnknownTask => "unknown_task",
+            Self::TasksNeedBufferedMode => "tasks_need_buffered_mode",
+            Self::BadLevel { .. } => "bad_level",
+            Self::NotSupported { .. } => "not_supported",
             Self::MethodNotFound { .. } => "method_not_found",
             Self::UnknownVirtualServer { .. } => "unknown_virtual_server",
             Self::SessionNeeded { .. } => "session_needed",
             Self::ServerRefusedSession { .. } => "server_refused_session",
             Self::ServerRedirected { .. } => "server_redirected",
+            Self::StreamNotResumable { .. } => "stream_not_resumable",
             Self::ServerUnavailable { .. } => "server_unavailable",
             Self::StoreUnavailable => "store_unavailable",
             Self::TooManyStreams { .. } => "too_many_streams",
@@ -236,6 +284,13 @@ impl Rejection {
         let mut body = format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{},"message":"#, self.code())
             .into_bytes();
         body.append(&mut splice::quoted(&self.message()));
+        if let Self::UnknownResource { uri } = self
+            && uri.len() <= MAX_URI
+        {
+            body.extend_from_slice(br#","data":{"uri":"#);
+            body.append(&mut splice::quoted(uri));
+            body.push(b'}');
+        }
         body.extend_from_slice(b"}}");
         let mut response = Response::json(self.status(), body);
         if let Self::VerbNotAllowed { allow } = self {
@@ -282,11 +337,19 @@ mod tests {
             (Rejection::ExpiredSession, 404, -32600),
             (Rejection::UnsupportedRevision { asked: name() }, 400, -32600),
             (Rejection::UnknownTool { name: name() }, 200, -32602),
+            (Rejection::UnknownPrompt { name: name() }, 200, -32602),
+            (Rejection::UnknownResource { uri: name().repeat(MAX_URI) }, 200, -32002),
+            (Rejection::UnknownAnswer, 400, -32600),
+            (Rejection::UnknownTask, 200, -32602),
+            (Rejection::TasksNeedBufferedMode, 200, -32601),
+            (Rejection::BadLevel { level: name() }, 200, -32602),
+            (Rejection::NotSupported { method: name() }, 200, -32601),
             (Rejection::MethodNotFound { method: name() }, 200, -32601),
             (Rejection::UnknownVirtualServer { name: name() }, 404, -32600),
             (Rejection::SessionNeeded { server: name() }, 400, -32600),
             (Rejection::ServerRefusedSession { server: name(), status: 500 }, 502, -32603),
             (Rejection::ServerRedirected { server: name(), status: 307 }, 502, -32603),
+            (Rejection::StreamNotResumable { server: name() }, 400, -32600),
             (Rejection::ServerUnavailable { server: name() }, 503, -32603),
             (Rejection::StoreUnavailable, 503, -32603),
             (Rejection::NotReady, 503, -32603),
@@ -330,6 +393,14 @@ mod tests {
     fn a_name_a_client_chose_is_repeated_up_to_a_limit() {
         let message = Rejection::UnknownTool { name: "é".repeat(100_000) }.message();
         assert_eq!(message.chars().filter(|&letter| letter == 'é').count(), MAX_NAME);
+    }
+
+    #[test]
+    fn an_unknown_resource_is_named_in_the_data_of_the_error() {
+        let uri = "test://a\"b".to_owned();
+        let body = Rejection::UnknownResource { uri: uri.clone() }.response(Id::parse("1")).body;
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"]["data"], json!({"uri": uri}));
     }
 
     #[test]

@@ -36,6 +36,25 @@ pub fn splice(body: &[u8], span: Span, replacement: &[u8]) -> Vec<u8> {
     spliced
 }
 
+/// The body with every span of `edits` replaced, in one pass. `edits` are sorted first; one that begins before the
+/// end of the one before, or is not inside the body, replaces nothing.
+pub fn splice_all(body: &[u8], edits: &mut Vec<(Span, Vec<u8>)>) -> Vec<u8> {
+    edits.sort_by_key(|(span, _)| (span.start, span.end));
+    let added: usize = edits.iter().map(|(_, replacement)| replacement.len()).sum();
+    let mut spliced = Vec::with_capacity(body.len() + added);
+    let mut done = 0;
+    for (span, replacement) in edits {
+        let end = span.end.max(span.start);
+        if let (Some(before), Some(_)) = (body.get(done..span.start), body.get(..end)) {
+            spliced.extend_from_slice(before);
+            spliced.extend_from_slice(replacement);
+            done = end;
+        }
+    }
+    spliced.extend_from_slice(body.get(done..).unwrap_or_default());
+    spliced
+}
+
 /// Where `prefix` stands inside the string `text`, however it is escaped; none if the string does not start with it.
 ///
 /// `text` was read from `body`.
@@ -135,6 +154,12 @@ mod tests {
             assert_eq!(Span { start, end }.of(b"abc"), b"");
         }
         assert_eq!(splice(b"abc", Span { start: 2, end: 1 }, b"x"), b"abxc");
+        let edit = |start, end| (Span { start, end }, b"x".to_vec());
+        assert_eq!(splice_all(b"abc", &mut vec![edit(9, 10), edit(2, 9), edit(1, 2), edit(0, 2)]), b"xc");
+        assert_eq!(
+            splice_all(b"abc", &mut vec![edit(usize::MAX, usize::MAX), edit(3, 3), edit(1, 1)]),
+            b"axbcx"
+        );
     }
 
     #[test]
@@ -153,6 +178,20 @@ mod tests {
             prop_assert_eq!(&spliced[..span.start], &body[..span.start]);
             prop_assert_eq!(&spliced[span.start..span.start + new.len()], &new[..]);
             prop_assert_eq!(&spliced[span.start + new.len()..], &body[span.end..]);
+        }
+
+        #[test]
+        fn many_edits_at_once_are_the_same_edits_one_by_one_from_the_end(
+            body: Vec<u8>,
+            ends in prop::collection::btree_set(0usize..40, 0..8),
+            new: [Vec<u8>; 4],
+        ) {
+            let ends: Vec<usize> = ends.into_iter().filter(|end| *end <= body.len()).collect();
+            let spans = ends.chunks_exact(2).map(|pair| Span { start: pair[0], end: pair[1] });
+            let mut edits: Vec<_> = spans.zip(new).collect();
+            let one_by_one = edits.iter().rev().fold(body.clone(), |body, (span, new)| splice(&body, *span, new));
+            edits.reverse();
+            prop_assert_eq!(splice_all(&body, &mut edits), one_by_one);
         }
 
         #[test]

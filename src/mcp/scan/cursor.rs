@@ -12,7 +12,7 @@ use super::{Fault, Id, Text};
 pub(super) struct Cursor<'a> {
     text: &'a str,
     at: usize,
-    /// Objects open around this place.
+    /// Objects and arrays open around this place.
     depth: usize,
 }
 
@@ -129,6 +129,43 @@ impl<'a> Cursor<'a> {
             member(self, key.value)?;
         }
         Ok(Span { start, end: self.at })
+    }
+
+    /// Walks one object whose keys may repeat: `member` gets every key and must move past its value.
+    pub(super) fn any_object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut first = true;
+        self.open()?;
+        while let Some(key) = self.next_key(first)? {
+            first = false;
+            member(self, &key.value)?;
+        }
+        Ok(())
+    }
+
+    /// Walks one array: `element` must move past each of its elements.
+    pub(super) fn array(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        self.expect(b'[')?;
+        self.space();
+        if self.eat(b']') {
+            return Ok(());
+        }
+        self.depth += 1;
+        loop {
+            element(self)?;
+            self.space();
+            if self.eat(b']') {
+                self.depth -= 1;
+                return Ok(());
+            }
+            self.expect(b',')?;
+            self.space();
+        }
     }
 
     fn slice(&self, from: usize, to: usize) -> &'a str {

@@ -36,6 +36,7 @@ impl Level {
                 "requestId",
                 "task",
                 "taskId",
+                "progressToken",
                 "inputResponses",
                 "requestState",
             ],

@@ -31,27 +31,18 @@ pub fn members(object: &[u8]) -> Result<Vec<(Cow<'_, str>, Span)>, ScanError<'_>
 pub fn elements(array: &[u8], limit: usize) -> Result<Vec<Span>, ScanError<'_>> {
     whole(array, |cursor| {
         let mut elements = Vec::new();
-        cursor.expect(b'[')?;
-        cursor.space();
-        if cursor.eat(b']') {
-            return Ok(elements);
-        }
-        loop {
+        cursor.array(|cursor| {
             if elements.len() == limit {
                 return cursor.fail(Fault::TooManyElements);
             }
             elements.push(cursor.skip()?);
-            cursor.space();
-            if cursor.eat(b']') {
-                return Ok(elements);
-            }
-            cursor.expect(b',')?;
-            cursor.space();
-        }
+            Ok(())
+        })?;
+        Ok(elements)
     })
 }
 
-fn whole<'a, T>(
+pub(super) fn whole<'a, T>(
     bytes: &'a [u8],
     read: impl FnOnce(&mut Cursor<'a>) -> Result<T, Stop>,
 ) -> Result<T, ScanError<'a>> {

@@ -11,8 +11,11 @@ mod keys;
 mod lexer;
 mod members;
 mod params;
+mod places;
 mod text;
 
+#[cfg(test)]
+mod places_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -27,7 +30,8 @@ pub use self::fault::{Fault, ScanError};
 pub use self::keys::MAX_MEMBERS;
 pub use self::lexer::MAX_DEPTH;
 pub use self::members::{elements, members};
-pub use self::params::{Meta, Params, Reference};
+pub use self::params::{Meta, Params, RELATED_TASK, Reference};
+pub use self::places::{Place, Step, places, text};
 pub use self::text::{Id, Text};
 
 pub(super) use self::text::first_char;

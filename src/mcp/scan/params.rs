@@ -8,6 +8,9 @@ use super::keys::Level;
 use super::lexer::Stop;
 use super::{Fault, Id, Text};
 
+/// The key of `_meta` that says which task a message is part of.
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
 /// Members of `params`, whatever the method; absent ones are none.
 #[derive(Clone, Debug, Default)]
 pub struct Params<'a> {
@@ -27,8 +30,18 @@ pub struct Params<'a> {
     pub protocol_version: Option<Text<'a>>,
     /// `requestId` of `notifications/cancelled`.
     pub request_id: Option<Id<'a>>,
-    /// `taskId` of the `tasks/` methods.
+    /// `taskId` of the `tasks/` methods and of `notifications/tasks/status`.
     pub task_id: Option<Text<'a>>,
+    /// `task` of a request that is to run as a task; only its JSON grammar was checked.
+    pub task: Option<Span>,
+    /// `progressToken` of `notifications/progress`.
+    pub progress_token: Option<Id<'a>>,
+    /// `level` of `logging/setLevel` and of `notifications/message`; anything but a string is none.
+    pub level: Option<Text<'a>>,
+    /// `mode` of `elicitation/create`; anything but a string is none.
+    pub mode: Option<Text<'a>>,
+    /// The value of `logger` of `notifications/message`, whatever it is.
+    pub logger: Option<Span>,
     pub meta: Meta<'a>,
 }
 
@@ -49,6 +62,8 @@ pub struct Meta<'a> {
     pub progress_token: Option<Id<'a>>,
     /// `io.modelcontextprotocol/protocolVersion`: the sender speaks 2026-07-28 or later.
     pub protocol_version: Option<Text<'a>>,
+    /// `taskId` of `io.modelcontextprotocol/related-task`: the message is part of that task (2025-11-25, basic, tasks).
+    pub related_task: Option<Text<'a>>,
 }
 
 impl<'a> Params<'a> {
@@ -67,6 +82,11 @@ impl<'a> Params<'a> {
             "protocolVersion" => self.protocol_version = text(cursor)?,
             "requestId" => self.request_id = Some(cursor.id(Fault::BadParams)?),
             "taskId" => self.task_id = text(cursor)?,
+            "task" => self.task = Some(cursor.skip()?),
+            "progressToken" => self.progress_token = Some(cursor.id(Fault::BadParams)?),
+            "level" => self.level = text_or_other(cursor)?,
+            "mode" => self.mode = text_or_other(cursor)?,
+            "logger" => self.logger = Some(cursor.skip()?),
             "_meta" => self.meta.read(cursor)?,
             _ => _ = cursor.skip()?,
         }
@@ -95,6 +115,7 @@ impl<'a> Meta<'a> {
             match &*key {
                 "progressToken" => self.progress_token = Some(cursor.id(Fault::BadParams)?),
                 "io.modelcontextprotocol/protocolVersion" => self.protocol_version = text(cursor)?,
+                RELATED_TASK if cursor.peek() == Some(b'{') => self.related_task = task_id(cursor)?,
                 _ => _ = cursor.skip()?,
             }
             Ok(())
@@ -104,8 +125,25 @@ impl<'a> Meta<'a> {
     }
 }
 
+fn task_id<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Text<'a>>, Stop> {
+    let mut found = None;
+    cursor.object(Level::Plain, |cursor, key| {
+        match &*key {
+            "taskId" => found = text_or_other(cursor)?,
+            _ => _ = cursor.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 fn text<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Text<'a>>, Stop> {
     cursor.text(Fault::BadParams).map(Some)
+}
+
+/// A string; any other value is passed over: extensions may use the key for what they like.
+fn text_or_other<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Text<'a>>, Stop> {
+    if cursor.peek() == Some(b'"') { text(cursor) } else { cursor.skip().map(|_other| None) }
 }
 
 /// Walks one object of `params`; another kind of value in its place is [`Fault::BadParams`].

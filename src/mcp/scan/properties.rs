@@ -77,7 +77,7 @@ fn seed() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_bytes_are_judged_without_panic(body: Vec<u8>) {
-        drop((scan(&body), members(&body), elements(&body, 3)));
+        drop((scan(&body), members(&body), elements(&body, 3), places(&body, &[&[Step::Each, Step::Key("a")]])));
     }
 
     #[test]

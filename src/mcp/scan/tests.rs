@@ -137,6 +137,7 @@ fn params_of_the_wrong_type_are_refused() {
         r#"{"requestId":1.5}"#,
         r#"{"requestId":null}"#,
         r#"{"taskId":1}"#,
+        r#"{"progressToken":1.5}"#,
         r#"{"_meta":[]}"#,
         r#"{"_meta":{"progressToken":null}}"#,
         r#"{"_meta":{"progressToken":0.5}}"#,
@@ -181,6 +182,8 @@ fn a_key_that_looks_like_a_protocol_key_is_refused_at_its_level() {
             "protocolVersion",
             "requestId",
             "task",
+            "taskId",
+            "progressToken",
             "inputResponses",
             "requestState",
         ],
@@ -213,7 +216,7 @@ fn a_key_that_looks_like_a_protocol_key_is_refused_at_its_level() {
 #[test]
 fn keys_the_protocol_does_not_have_are_left_alone() {
     for params in [
-        r#"{"Names":1,"nam":1,"jsonrpc":1,"METHOD":1,"Type":1,"progresstoken":1,"ñame":1,"N\u0430me":1}"#,
+        r#"{"Names":1,"nam":1,"jsonrpc":1,"METHOD":1,"Type":1,"loGGer":1,"ñame":1,"N\u0430me":1}"#,
         r#"{"arguments":{"name":1,"Name":2,"NAME":3,"name":4}}"#,
         r#"{"_meta":{"Name":1,"traceparent":1,"io.modelcontextprotocol":1,"com.example/Name":1,"com.example/name":1}}"#,
         r#"{"capabilities":{"a":1,"a":2},"clientInfo":{"Name":1}}"#,

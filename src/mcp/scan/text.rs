@@ -38,6 +38,13 @@ impl<'a> Id<'a> {
         self.0
     }
 
+    /// Where it stands in `body`, which it was read from; none in any other body.
+    pub fn span_in(&self, body: &[u8]) -> Option<Span> {
+        let start = self.0.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
+        let span = Span { start, end: start.checked_add(self.0.len())? };
+        (span.end <= body.len()).then_some(span)
+    }
+
     /// The id with its escapes decoded and the closing quote dropped: `"a` for a string, `1` for an integer.
     pub fn canonical(&self) -> Cow<'a, str> {
         let Some(inner) = self.0.strip_suffix('"') else { return Cow::Borrowed(self.0) };

@@ -1,8 +1,10 @@
 //! What a client announces in `initialize`, as the bits that its session id carries.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// What a client can be asked, as bits of [`crate::exchange::Session::capabilities`]. They are written into session
+use super::announce;
+
+/// What a client can be asked, as bits that the gateway session id carries. They are written into session
 /// ids: a bit is added, never given another meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientCapabilities(pub u32);
@@ -37,8 +39,13 @@ impl ClientCapabilities {
         ("/tasks/requests/elicitation/create", Self::TASKS_ELICITATION),
     ];
 
+    /// Whether one of `bits` is announced.
+    pub fn has_any(self, bits: u32) -> bool {
+        self.0 & bits != 0
+    }
+
     /// Reads the `params` of `initialize`; what is not understood is not announced.
-    pub(super) fn of(params: &[u8]) -> Self {
+    pub fn of(params: &[u8]) -> Self {
         let params: Value = serde_json::from_slice(params).unwrap_or_default();
         let capabilities = params.get("capabilities").unwrap_or(&Value::Null);
         let announced =
@@ -53,6 +60,22 @@ impl ClientCapabilities {
             bits |= Self::ELICITATION_FORM; // an empty object stands for forms, as before there was anything else
         }
         Self(bits)
+    }
+
+    /// The `capabilities` that announce just this to a server: [`ClientCapabilities::of`] reads it back.
+    pub fn declared(self) -> Value {
+        let mut capabilities = Map::new();
+        for (place, bit) in Self::PLACES {
+            if !self.has_any(bit) {
+                continue;
+            }
+            if bit == Self::ELICITATION_FORM && !self.has_any(Self::ELICITATION_URL) {
+                announce(&mut capabilities, "/elicitation"); // as servers of every revision read it
+            } else {
+                announce(&mut capabilities, place);
+            }
+        }
+        Value::Object(capabilities)
     }
 }
 
@@ -79,6 +102,41 @@ mod tests {
             assert_eq!(C::of(params.as_bytes()), ClientCapabilities(bits), "{capabilities}");
         }
         assert_eq!(C::of(b""), ClientCapabilities(0));
+    }
+
+    #[test]
+    fn what_is_declared_to_a_server_is_what_the_client_announced() {
+        type C = ClientCapabilities;
+        let parents = [
+            (C::ROOTS_LIST_CHANGED, C::ROOTS),
+            (C::SAMPLING_CONTEXT | C::SAMPLING_TOOLS, C::SAMPLING),
+            (C::TASKS_LIST | C::TASKS_CANCEL | C::TASKS_SAMPLING | C::TASKS_ELICITATION, C::TASKS),
+        ];
+        let mut checked = 0;
+        for bits in (0..1 << C::PLACES.len()).map(ClientCapabilities) {
+            if parents.iter().all(|&(children, parent)| !bits.has_any(children) || bits.has_any(parent)) {
+                let params = serde_json::json!({"capabilities": bits.declared()}).to_string();
+                assert_eq!(C::of(params.as_bytes()), bits, "{params}");
+                checked += 1;
+            }
+        }
+        assert_eq!(checked, 3 * 5 * 4 * 17, "every set that can be announced");
+        assert_eq!(ClientCapabilities(0).declared(), serde_json::json!({}));
+        let all = ClientCapabilities((1 << C::PLACES.len()) - 1).declared();
+        let expected = serde_json::json!({
+            "roots": {"listChanged": true},
+            "sampling": {"context": {}, "tools": {}},
+            "elicitation": {"form": {}, "url": {}},
+            "tasks": {
+                "list": {}, "cancel": {},
+                "requests": {"sampling": {"createMessage": {}}, "elicitation": {"create": {}}},
+            },
+        });
+        assert_eq!(all, expected);
+        assert_eq!(
+            ClientCapabilities(C::ELICITATION_FORM).declared(),
+            serde_json::json!({"elicitation": {}})
+        );
     }
 
     #[test]

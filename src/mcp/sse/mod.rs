@@ -1,6 +1,10 @@
 //! Server-sent events (WHATWG HTML, 9.2): an incremental reader and a writer.
 
+mod line;
+
 use std::borrow::Cow;
+
+pub use line::{Field, Line, line_len, lines};
 
 /// Bytes of one event, field names and line ends not counted: the limit of the reader.
 pub const MAX_EVENT: usize = 16 * 1024 * 1024;
@@ -72,7 +76,7 @@ impl Parser {
                 self.after_return = false;
                 *chunk = chunk.strip_prefix(b"\n").unwrap_or(chunk);
             }
-            let len = chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(chunk.len());
+            let len = line_len(chunk);
             let (piece, rest) = chunk.split_at_checked(len).unwrap_or_default();
             if self.held + self.line.len() + piece.len() > self.limit {
                 break;
@@ -117,24 +121,30 @@ impl Parser {
     }
 
     fn field(&mut self, line: &[u8]) {
-        let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
-        let (name, value) = line.split_at_checked(colon).unwrap_or_default();
-        let value = value.strip_prefix(b":").unwrap_or(value);
-        let value = value.strip_prefix(b" ").unwrap_or(value);
-        let text = || String::from_utf8_lossy(value).into_owned();
-        match name {
-            b"data" => {
+        let text = |value| String::from_utf8_lossy(value).into_owned();
+        let value = match Field::of(line) {
+            Field::Data(value) => {
                 if self.data_lines > 0 {
                     self.event.data.push(b'\n');
                 }
                 self.event.data.extend_from_slice(value);
                 self.data_lines += 1;
+                value
             }
-            b"event" => self.event.event = Some(text()),
-            b"id" if !value.contains(&0) => self.event.id = Some(text()),
-            b"retry" if value.iter().all(u8::is_ascii_digit) => self.event.retry = text().parse().ok(),
-            _ => return,
-        }
+            Field::Event(value) => {
+                self.event.event = Some(text(value));
+                value
+            }
+            Field::Id(value) => {
+                self.event.id = Some(text(value));
+                value
+            }
+            Field::Retry(value) => {
+                self.event.retry = text(value).parse().ok();
+                value
+            }
+            Field::Blank | Field::Comment | Field::Unknown => return,
+        };
         self.held += value.len() + 1;
     }
 }
