@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{
-    Authority, CallCredential, Catalogue, Discovered, DiscoveredTool, Limits, ObjectName, Origin, Prefix,
-    ServerSpec, Snapshot, Spec, Timeouts, VirtualServerSpec, compile,
+    Authority, CallCredential, Catalogue, Discovered, DiscoveredItem, Limits, ObjectName, Origin, Prefix,
+    Primitive, ServerSpec, Snapshot, Spec, Timeouts, VirtualServerSpec, compile,
 };
 use crate::mcp::{Revision, Span, members};
 
@@ -28,6 +28,8 @@ pub(crate) fn spec() -> Spec {
         virtual_servers: vec![VirtualServerSpec {
             name: ObjectName::parse("mcp-test/readers").unwrap(),
             tools: vec!["github_get_me".to_owned()],
+            prompts: None,
+            resources: None,
         }],
         require_session: false,
         private_host: None,
@@ -63,15 +65,26 @@ pub(crate) fn catalogue() -> Catalogue {
     catalogue
 }
 
-pub(crate) fn discovered(issues_sessions: bool, tools: Vec<DiscoveredTool>) -> Discovered {
-    let revision = Revision::V2025_06_18;
-    Discovered { revision, issues_sessions, list_changed: true, tools, rejected: Vec::new() }
+pub(crate) fn discovered(issues_sessions: bool, tools: Vec<DiscoveredItem>) -> Discovered {
+    Discovered { issues_sessions, tools, ..Discovered::new(Revision::V2025_06_18) }
 }
 
-pub(crate) fn tool(name: &str, hints: Option<&str>) -> DiscoveredTool {
+pub(crate) fn tool(name: &str, hints: Option<&str>) -> DiscoveredItem {
     let json = Bytes::from(format!(r#"{{"x":1,"name":"{name}","inputSchema":{{"type":"object"}}}}"#));
     let name_span: Span = members(&json).unwrap().into_iter().find(|(key, _)| key == "name").unwrap().1;
-    DiscoveredTool { name: name.into(), json, name_span, hints: hints.map(Into::into) }
+    DiscoveredItem { name: name.into(), json, name_span, hints: hints.map(Into::into) }
+}
+
+/// An item of any kind; a tool or prompt has a `name`, a resource a `uri`, a template a `uriTemplate`.
+pub(crate) fn item(primitive: Primitive, name: &str) -> DiscoveredItem {
+    let key = match primitive {
+        Primitive::Tool | Primitive::Prompt => "name",
+        Primitive::Resource => "uri",
+        Primitive::ResourceTemplate => "uriTemplate",
+    };
+    let json = Bytes::from(serde_json::json!({"x": 1, key: name, "y": [name]}).to_string());
+    let name_span = members(&json).unwrap().into_iter().find(|(member, _)| member == key).unwrap().1;
+    DiscoveredItem { name: name.into(), json, name_span, hints: None }
 }
 
 pub(crate) fn snapshot() -> Arc<Snapshot> {

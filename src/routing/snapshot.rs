@@ -4,8 +4,11 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use secrecy::SecretString;
 
-use super::{Authority, CallCredential, Limits, ObjectName, Origin, Prefix, Scope, ServerSpec, View};
-use crate::mcp::{Rejection, Revision};
+use super::{
+    Authority, CallCredential, Discovered, Limits, ObjectName, Origin, Prefix, Primitive, Scope, ServerSpec,
+    View,
+};
+use crate::mcp::{Rejection, Revision, ServerCapabilities};
 
 /// A server as the router sees it: what the operator asked for, and what discovery learned.
 #[derive(Debug)]
@@ -21,10 +24,18 @@ pub struct Server {
     pub issues_sessions: bool,
     /// What it negotiated with the broker; absent until discovered.
     pub revision: Option<Revision>,
+    /// What it announced; nothing until discovered.
+    pub capabilities: ServerCapabilities,
+    /// Whether its event streams carry ids.
+    pub has_event_ids: bool,
+    /// Whether it offers a stream on GET.
+    pub offers_stream: bool,
+    /// For people and models.
+    pub instructions: Option<Box<str>>,
 }
 
 impl Server {
-    pub(super) fn new(spec: &ServerSpec, issues_sessions: bool, revision: Option<Revision>) -> Self {
+    pub(super) fn new(spec: &ServerSpec, found: Option<&Discovered>) -> Self {
         let query = spec.url.query().map(|query| format!("?{query}")).unwrap_or_default();
         Self {
             name: spec.name.clone(),
@@ -33,8 +44,12 @@ impl Server {
             prefix: spec.prefix.clone(),
             credential: spec.credential.clone(),
             call_credential: spec.call_credential,
-            issues_sessions,
-            revision,
+            issues_sessions: found.is_some_and(|found| found.issues_sessions),
+            revision: found.map(|found| found.revision),
+            capabilities: found.map(|found| found.capabilities).unwrap_or_default(),
+            has_event_ids: found.is_some_and(|found| found.has_event_ids),
+            offers_stream: found.is_some_and(|found| found.offers_stream),
+            instructions: found.and_then(|found| found.instructions.clone()),
         }
     }
 }
@@ -56,6 +71,7 @@ pub struct Snapshot {
     pub(super) public_hosts: Vec<Authority>,
     pub(super) allowed_origins: Vec<Origin>,
     pub(super) servers: HashMap<ObjectName, Arc<Server>>,
+    pub(super) in_order: Vec<Arc<Server>>,
     pub(super) by_hostname: HashMap<Authority, Arc<Server>>,
     pub(super) all: View,
     pub(super) virtual_servers: HashMap<Box<str>, View>,
@@ -96,7 +112,45 @@ impl Snapshot {
             views.push(view.ok_or_else(|| Rejection::UnknownVirtualServer { name: name.to_owned() })?);
         }
         let first = views.pop().unwrap_or(&self.all);
-        Ok(Scope { first, also: views })
+        Ok(Scope { snapshot: self, first, also: views })
+    }
+
+    /// The enabled servers in the order of the configuration, discovered or not.
+    pub fn servers_in_order(&self) -> &[Arc<Server>] {
+        &self.in_order
+    }
+
+    /// How many servers announce resources: where it is one, its URIs need no change for clients.
+    pub fn resource_servers(&self) -> usize {
+        let announces = |server: &&Arc<Server>| server.capabilities.has(ServerCapabilities::RESOURCES);
+        self.in_order.iter().filter(announces).count()
+    }
+
+    /// How clients see `uri` that `server` has named: as it is where a read of it, over the whole gateway, leads back
+    /// to the server; else in prefix form ([`super::uri`]). An `http` or `https` URI that the server does not offer
+    /// is left alone: clients fetch it from the web.
+    pub fn exposed_uri<'u>(&self, server: &Server, uri: &'u str) -> Cow<'u, str> {
+        self.all.exposed_uri(server, uri)
+    }
+
+    /// Tools of a virtual server that no server offers now; for status, since a server may still come.
+    pub fn missing<'w>(&self, wanted: &'w [String]) -> Vec<&'w str> {
+        self.missing_of(&[Primitive::Tool], wanted)
+    }
+
+    /// Prompts of a virtual server that no server offers now.
+    pub fn missing_prompts<'w>(&self, wanted: &'w [String]) -> Vec<&'w str> {
+        self.missing_of(&[Primitive::Prompt], wanted)
+    }
+
+    /// URIs of a virtual server that no server offers now, as a resource or as a template.
+    pub fn missing_resources<'w>(&self, wanted: &'w [String]) -> Vec<&'w str> {
+        self.missing_of(&[Primitive::Resource, Primitive::ResourceTemplate], wanted)
+    }
+
+    fn missing_of<'w>(&self, kinds: &[Primitive], wanted: &'w [String]) -> Vec<&'w str> {
+        let is_missing = |name: &&str| kinds.iter().all(|kind| self.all.listing(*kind).item(name).is_none());
+        wanted.iter().map(String::as_str).filter(is_missing).collect()
     }
 
     /// The view without limits.

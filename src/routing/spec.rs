@@ -79,12 +79,17 @@ pub enum CallCredential {
     Never,
 }
 
-/// A named subset of the exposed tools.
+/// A named subset of what is exposed.
 #[derive(Clone, Debug)]
 pub struct VirtualServerSpec {
     pub name: ObjectName,
     /// Exposed names (prefix included).
     pub tools: Vec<String>,
+    /// Exposed names of prompts; absent: those of the servers whose tools it has.
+    pub prompts: Option<Vec<String>>,
+    /// Exposed URIs of resources and templates; absent: those of the servers whose tools it has, and whatever else
+    /// these servers answer a read of.
+    pub resources: Option<Vec<String>>,
 }
 
 /// Limits on what one request may cost.
