@@ -1,7 +1,7 @@
 //! A document to a `Spec`: what each value means, and whether they go together.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt::Display,
     path::{Path, PathBuf},
     time::Duration,
@@ -12,6 +12,7 @@ use url::Url;
 use super::{
     document::{Discovery, Document, Limits as WrittenLimits, VirtualServer},
     files::Files,
+    listed::Listed,
     problem::{Place, Problems},
     server,
     tree::Node,
@@ -25,8 +26,6 @@ use crate::routing::{
 pub const MAX_SERVERS: usize = 10_000;
 /// Least and largest limit of a request's body, in bytes.
 const BODY: (usize, usize) = (1 << 10, Limits::MAX_BODY);
-/// Longest exposed tool name, in bytes.
-const MAX_TOOL_NAME: usize = 128;
 
 /// Collects what is found while a document is read.
 pub(super) struct Findings<'a> {
@@ -206,39 +205,15 @@ fn virtual_servers(
             let message = format!("{name} is also the name of virtualServers[{first}]");
             findings.problem(&at, message, "give each virtual server its own name");
         }
-        let tools =
-            server.tools.map(|tools| tool_names(tools, &place.field("tools"), findings)).unwrap_or_default();
-        read.extend(name.map(|name| VirtualServerSpec { name, tools }));
+        let mut list = |written: Option<Vec<Option<String>>>, kind: Listed| {
+            written.map(|names| kind.read(names, &place.field(kind.field()), findings))
+        };
+        let tools = list(server.tools, Listed::Tools).unwrap_or_default();
+        let (prompts, resources) =
+            (list(server.prompts, Listed::Prompts), list(server.resources, Listed::Resources));
+        read.extend(name.map(|name| VirtualServerSpec { name, tools, prompts, resources }));
     }
     read
-}
-
-/// Whether a virtual server can name a tool so: 1 to 128 bytes without blanks.
-pub fn is_tool_name(name: &str) -> bool {
-    let blank = |c: char| c.is_whitespace() || c.is_control();
-    !name.is_empty() && name.len() <= MAX_TOOL_NAME && !name.chars().any(blank)
-}
-
-fn tool_names(written: Vec<Option<String>>, place: &Place, findings: &mut Findings<'_>) -> Vec<String> {
-    if written.is_empty() {
-        findings.problem(place, "names no tool", "list the tools, or remove the virtual server");
-    }
-    let mut seen = HashSet::new();
-    for (index, tool) in written.iter().enumerate() {
-        let Some(tool) = tool else { continue };
-        let place = place.item(index);
-        if !is_tool_name(tool) {
-            let fix = "write the name as `tools/list` shows it, prefix included";
-            findings.problem(
-                &place,
-                format!("must be a tool's name: 1 to {MAX_TOOL_NAME} bytes without blanks"),
-                fix,
-            );
-        } else if !seen.insert(tool) {
-            findings.problem(&place, format!("{tool} is listed twice"), "remove one of the two");
-        }
-    }
-    written.into_iter().flatten().collect()
 }
 
 fn private_host(written: String, findings: &mut Findings<'_>) -> Option<String> {

@@ -145,7 +145,7 @@ pub(super) struct Timeouts {
     pub(super) request: Option<String>,
 }
 
-/// A named subset of the tools.
+/// A named subset of what the servers offer.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct VirtualServer {
@@ -156,6 +156,14 @@ pub(super) struct VirtualServer {
     /// The tools, by the names that clients see: prefix included. At least one.
     #[schemars(with = "Vec<String>", example = ["github_get_me"])]
     pub(super) tools: Option<Vec<Option<String>>>,
+
+    /// The prompts, by the names that clients see. Absent: all of the servers whose tools it has.
+    #[schemars(with = "Option<Vec<String>>", example = ["github_review"])]
+    pub(super) prompts: Option<Vec<Option<String>>>,
+
+    /// The resources, by the URIs and URI templates that clients see. Absent: all of the servers whose tools it has.
+    #[schemars(with = "Option<Vec<String>>", example = ["repo://{owner}/{name}"])]
+    pub(super) resources: Option<Vec<Option<String>>>,
 
     /// For whoever reads the file.
     #[serde(default, rename = "description")]

@@ -67,8 +67,14 @@ fn server(server: &ServerSpec) -> Value {
     written
 }
 
-fn virtual_server(VirtualServerSpec { name, tools }: &VirtualServerSpec) -> Value {
-    json!({"name": name.as_str(), "tools": tools})
+fn virtual_server(named: &VirtualServerSpec) -> Value {
+    let VirtualServerSpec { name, tools, prompts, resources } = named;
+    let mut written = json!({"name": name.as_str(), "tools": tools});
+    if let Some(fields) = written.as_object_mut() {
+        fields.extend(prompts.as_ref().map(|prompts| ("prompts".to_owned(), json!(prompts))));
+        fields.extend(resources.as_ref().map(|resources| ("resources".to_owned(), json!(resources))));
+    }
+    written
 }
 
 /// What is read in milliseconds is written so.

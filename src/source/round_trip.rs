@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use k8s_openapi::ByteString;
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{
+    collection::{btree_set, vec},
+    option,
+    prelude::*,
+};
 use secrecy::SecretString;
 
 use super::{
@@ -65,12 +69,19 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn virtual_server(number: usize)(tools in vec("[^\\s\\p{C}]{1,16}", 1..5)) -> VirtualServerSpec {
-        let mut tools = tools;
-        tools.sort();
-        tools.dedup();
-        VirtualServerSpec { name: ObjectName::parse(&format!("a/virtual-{number}")).unwrap(), tools }
+    fn virtual_server(number: usize)(
+        tools in names("[^\\s\\p{C}]{1,16}", 1),
+        prompts in option::of(names("[^\\p{C}]{1,16}", 0)),
+        resources in option::of(names("[a-z]{1,4}:[^\\s\\p{C}]{0,16}", 0)),
+    ) -> VirtualServerSpec {
+        let name = ObjectName::parse(&format!("a/virtual-{number}")).unwrap();
+        VirtualServerSpec { name, tools, prompts, resources }
     }
+}
+
+/// At least `least` names, none twice.
+fn names(pattern: &'static str, least: usize) -> impl Strategy<Value = Vec<String>> {
+    btree_set(pattern, least..5).prop_map(|names| names.into_iter().collect())
 }
 
 fn servers() -> impl Strategy<Value = Vec<Option<ServerSpec>>> {

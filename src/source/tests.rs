@@ -184,7 +184,7 @@ servers:
   - {{name: h, url: 'https://a', hostname: DUP, timeouts: {{connect: 5, request: 0s}}}}
 virtualServers:
   - {{name: v, tools: []}}
-  - {{name: v, tools: [x, x, '', 'a b']}}
+  - {{name: v, tools: [x, x, '', 'a b'], prompts: [a b, ''], resources: ['a b:']}}
 limits: {{body: 65MiB, page: 1000000}}
 "
             ),
@@ -261,9 +261,13 @@ fn every_meaning_is_said_at_once_with_its_line() {
     gateway.yaml:16:26: virtualServers[1].tools[1]: x is listed twice
       fix: remove one of the two
     gateway.yaml:16:29: virtualServers[1].tools[2]: must be a tool's name: 1 to 128 bytes without blanks
-      fix: write the name as `tools/list` shows it, prefix included
+      fix: write it as clients see it in the list, prefix included
     gateway.yaml:16:33: virtualServers[1].tools[3]: must be a tool's name: 1 to 128 bytes without blanks
-      fix: write the name as `tools/list` shows it, prefix included
+      fix: write it as clients see it in the list, prefix included
+    gateway.yaml:16:56: virtualServers[1].prompts[1]: must be a prompt's name: 1 to 256 bytes without control characters
+      fix: write it as clients see it in the list, prefix included
+    gateway.yaml:16:73: virtualServers[1].resources[0]: must be a URI or a URI template: 1 to 2304 bytes without blanks
+      fix: write it as clients see it in the list, prefix included
     gateway.yaml:17:16: limits.body: must be 1KiB to 64MiB
       fix: write for example `4MiB`
     gateway.yaml:17:29: limits.page: must be at most 100000

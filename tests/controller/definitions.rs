@@ -164,6 +164,8 @@ async fn what_is_wrong_is_refused_and_the_message_says_what_would_be_right() {
         (virtual_server, json!({"tools": many}), "must have at most 1000 items"),
         (virtual_server, json!({"tools": [""]}), "at least 1 chars"),
         (virtual_server, json!({"tools": ["a", "a"]}), "Duplicate value"),
+        (virtual_server, json!({"tools": ["a"], "prompts": [""]}), "at least 1 chars"),
+        (virtual_server, json!({"tools": ["a"], "resources": ["a:b", "a:b"]}), "Duplicate value"),
     ] {
         let spec = if kind == virtual_server { fields } else { with_target(fields) };
         let refusal = cluster.apply(&object(kind, spec.clone())).await;

@@ -1,11 +1,11 @@
-//! `MCPVirtualServer`: a named subset of the tools.
+//! `MCPVirtualServer`: a named subset of what the servers offer.
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::Condition;
 
-/// Which tools the virtual server has.
+/// What the virtual server has.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, CustomResource, KubeSchema)]
 #[kube(
     group = "mcp.kagenti.com",
@@ -33,6 +33,17 @@ pub struct MCPVirtualServerSpec {
     #[schemars(length(min = 1, max = 1000), inner(length(min = 1, max = 256)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub tools: Vec<String>,
+    /// The prompts, by the names that clients see. Absent: all of the servers whose tools it has; empty: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000), inner(length(min = 1, max = 256)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub prompts: Option<Vec<String>>,
+    /// The resources, by the URIs and URI templates that clients see. Absent: all of the servers whose tools it has;
+    /// empty: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000), inner(length(min = 1, max = 2304)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub resources: Option<Vec<String>>,
 }
 
 /// What became of the virtual server.

@@ -55,14 +55,27 @@ fn missing_tools_are_named() {
 fn a_name_that_is_no_tools_would_spoil_the_configuration() {
     for (tools, message) in [
         (json!([]), "spec.tools names no tool"),
-        (json!([""]), "spec.tools: \"\" is no name of a tool"),
-        (json!(["a b"]), "is no name of a tool"),
-        (json!(["a".repeat(129)]), "is no name of a tool"),
+        (json!([""]), "spec.tools: \"\" must be a tool's name"),
+        (json!(["a b"]), "must be a tool's name"),
+        (json!(["a".repeat(129)]), "must be a tool's name"),
     ] {
         let mut world = with(&tools);
         let said = world.says(Kind::VirtualServer, NAME, "Accepted");
         assert!(said.starts_with("False Invalid: ") && said.contains(message), "{said}");
         assert!(world.says(Kind::VirtualServer, NAME, "Programmed").starts_with("False NotAccepted"));
+    }
+}
+
+#[test]
+fn a_wrong_name_of_a_prompt_or_resource_is_told() {
+    for (field, name, message) in [
+        ("prompts", "", "spec.prompts: \"\" must be a prompt's name"),
+        ("resources", "a b:", "must be a URI"),
+    ] {
+        let mut world = with(&json!(["github_get_me"]));
+        world.set(Kind::VirtualServer, NAME, &format!("/spec/{field}"), json!([name]));
+        let said = world.says(Kind::VirtualServer, NAME, "Accepted");
+        assert!(said.starts_with("False Invalid: ") && said.contains(message), "{said}");
     }
 }
 
