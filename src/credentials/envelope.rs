@@ -1,10 +1,18 @@
 //! What a sealed token looks like: base64url of version, key id, nonce, ciphertext and tag.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::exchange::AliasKind;
 
 /// Longest token that is opened, in bytes of text.
 pub(super) const MAX_TOKEN_BYTES: usize = 4096;
+
+/// Longest payload whose token is opened, in bytes.
+pub(super) const MAX_SEALED_BYTES: usize = MAX_TOKEN_BYTES / 4 * 3 - 1 - KEY_ID_BYTES - NONCE_LEN - TAG_BYTES;
+
+/// Bytes of the tag of AES-256-GCM.
+const TAG_BYTES: usize = 16;
 
 /// The format below. Another one gets another number, and both are opened while replicas of both live.
 const VERSION: u8 = 1;
@@ -22,10 +30,23 @@ pub(super) enum Purpose {
     Hairpin,
     Broker,
     Probe,
+    Alias(AliasKind),
+    Place,
 }
 
 impl Purpose {
-    pub(super) const ALL: [Self; 4] = [Self::Session, Self::Hairpin, Self::Broker, Self::Probe];
+    pub(super) const ALL: [Self; 10] = [
+        Self::Session,
+        Self::Hairpin,
+        Self::Broker,
+        Self::Probe,
+        Self::Alias(AliasKind::Request),
+        Self::Alias(AliasKind::Progress),
+        Self::Alias(AliasKind::Task),
+        Self::Alias(AliasKind::Event),
+        Self::Alias(AliasKind::Cursor),
+        Self::Place,
+    ];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -33,6 +54,12 @@ impl Purpose {
             Self::Hairpin => "hairpin",
             Self::Broker => "broker",
             Self::Probe => "probe",
+            Self::Alias(AliasKind::Request) => "alias request",
+            Self::Alias(AliasKind::Progress) => "alias progress",
+            Self::Alias(AliasKind::Task) => "alias task",
+            Self::Alias(AliasKind::Event) => "alias event",
+            Self::Alias(AliasKind::Cursor) => "alias cursor",
+            Self::Place => "place",
         }
     }
 
@@ -41,16 +68,17 @@ impl Purpose {
     }
 }
 
-/// Seals `payload`; `None` only if the system has no randomness.
+/// Seals `payload` under a nonce that no other payload of this purpose is sealed with by `key`.
 pub(super) fn seal(
-    key: &RandomizedNonceKey,
+    key: &LessSafeKey,
     id: KeyId,
     purpose: Purpose,
+    nonce: [u8; NONCE_LEN],
     mut payload: Vec<u8>,
 ) -> Option<String> {
-    debug_assert_eq!(key.algorithm(), &AES_256_GCM);
-    let nonce = key.seal_in_place_append_tag(purpose.authenticated(), &mut payload).ok()?;
-    let bytes = [&[VERSION][..], &id, nonce.as_ref(), &payload].concat();
+    let sealed = key.seal_in_place_append_tag(Nonce::from(&nonce), purpose.authenticated(), &mut payload);
+    sealed.ok()?;
+    let bytes = [&[VERSION][..], &id, &nonce, &payload].concat();
     Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
@@ -76,7 +104,7 @@ impl Envelope {
     }
 
     /// The payload, if `key` sealed it for this purpose.
-    pub(super) fn open(mut self, key: &RandomizedNonceKey, purpose: Purpose) -> Option<Vec<u8>> {
+    pub(super) fn open(mut self, key: &LessSafeKey, purpose: Purpose) -> Option<Vec<u8>> {
         let nonce = Nonce::from(&self.nonce);
         let length = key.open_in_place(nonce, purpose.authenticated(), &mut self.ciphertext).ok()?.len();
         self.ciphertext.truncate(length);

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use aws_lc_rs::{
-    aead::{AES_256_GCM, RandomizedNonceKey},
-    digest, hkdf,
+    aead::{AES_256_GCM, LessSafeKey, NONCE_LEN, UnboundKey},
+    digest, hkdf, hmac,
 };
 use base64::{
     Engine as _, alphabet,
@@ -58,17 +58,30 @@ impl KeyRing {
         Ok(Self { keys: vec![key] })
     }
 
-    /// Seals with the first key.
+    /// Seals with the first key; `None` without one, or without randomness.
     pub(super) fn seal(&self, purpose: Purpose, payload: Vec<u8>) -> Option<String> {
         let key = self.keys.first()?;
-        seal(key.of(purpose), key.id, purpose, payload)
+        let mut nonce = [0; NONCE_LEN];
+        aws_lc_rs::rand::fill(&mut nonce).ok()?;
+        seal(key.of(purpose)?, key.id, purpose, nonce, payload)
+    }
+
+    /// Seals with the first key, the same payload to the same text each time; `None` without a key.
+    ///
+    /// The nonce is made of the payload, as SIV does (RFC 5297): two payloads under one nonce are as unlikely as two
+    /// random nonces that are alike.
+    pub(super) fn seal_alike(&self, purpose: Purpose, payload: Vec<u8>) -> Option<String> {
+        let key = self.keys.first()?;
+        let tag = hmac::sign(&key.nonces, &payload);
+        let nonce = *tag.as_ref().first_chunk()?;
+        seal(key.of(purpose)?, key.id, purpose, nonce, payload)
     }
 
     /// Opens with the key that the token names.
     pub(super) fn open(&self, purpose: Purpose, token: &[u8]) -> Option<Vec<u8>> {
         let envelope = Envelope::read(token)?;
         let key = self.keys.iter().find(|key| key.id == envelope.key)?;
-        envelope.open(key.of(purpose), purpose)
+        envelope.open(key.of(purpose)?, purpose)
     }
 }
 
@@ -114,7 +127,9 @@ const MAKE_ONE: &str = "openssl rand -base64 32";
 /// do not use up the random nonces of another.
 struct Key {
     id: KeyId,
-    by_purpose: [RandomizedNonceKey; Purpose::ALL.len()],
+    by_purpose: Vec<(Purpose, LessSafeKey)>,
+    /// Makes the nonces of what is sealed alike each time.
+    nonces: hmac::Key,
 }
 
 impl Key {
@@ -138,27 +153,25 @@ impl Key {
 
     fn new(id: Option<KeyId>, key: &[u8; KEY_BYTES]) -> Result<Self, KeyFault> {
         let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"mcp-gateway token key").extract(key);
-        let [session, hairpin, broker, probe] = Purpose::ALL.map(|purpose| {
+        let derived = |label: &str| {
             let mut derived = Zeroizing::new([0; KEY_BYTES]);
-            let info = [purpose.as_str().as_bytes()];
-            let okm = prk.expand(&info, &AES_256_GCM).and_then(|okm| okm.fill(&mut *derived));
-            okm.and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, &*derived))
-                .map_err(|_unspecified| KeyFault::Unusable)
-        });
+            let okm =
+                prk.expand(&[label.as_bytes()], hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut *derived));
+            okm.map(|()| derived).map_err(|_unspecified| KeyFault::Unusable)
+        };
+        let of_purpose = |purpose: Purpose| {
+            let key = UnboundKey::new(&AES_256_GCM, &*derived(purpose.as_str())?);
+            key.map(|key| (purpose, LessSafeKey::new(key))).map_err(|_unspecified| KeyFault::Unusable)
+        };
         Ok(Self {
             id: id.unwrap_or_else(|| derived_id(key)),
-            by_purpose: [session?, hairpin?, broker?, probe?],
+            by_purpose: Purpose::ALL.into_iter().map(of_purpose).collect::<Result<_, _>>()?,
+            nonces: hmac::Key::new(hmac::HMAC_SHA256, &*derived("nonce")?),
         })
     }
 
-    fn of(&self, purpose: Purpose) -> &RandomizedNonceKey {
-        let [session, hairpin, broker, probe] = &self.by_purpose;
-        match purpose {
-            Purpose::Session => session,
-            Purpose::Hairpin => hairpin,
-            Purpose::Broker => broker,
-            Purpose::Probe => probe,
-        }
+    fn of(&self, purpose: Purpose) -> Option<&LessSafeKey> {
+        self.by_purpose.iter().find(|(its, _)| *its == purpose).map(|(_, key)| key)
     }
 }
 

@@ -1,14 +1,21 @@
-//! Seals and opens the gateway's tokens: session ids, hairpin rights, what the router tells the broker.
+//! Seals and opens the gateway's tokens: session ids, hairpin rights, aliases, what the router tells the broker.
 
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use prost::Message as _;
 
-use super::{KeyRing, envelope::Purpose};
+use super::{
+    KeyRing,
+    envelope::{MAX_SEALED_BYTES, Purpose},
+};
 use crate::{
     clock::UnixTime,
-    exchange::{HairpinRight, Session, SessionFault, SessionId, Tokens},
-    mcp::Revision,
+    exchange::{
+        Alias, AliasKind, HairpinRight, MAX_ORIGINAL_BYTES, MAX_PLACE_BYTES, MAX_PLACES, Place, Session,
+        SessionFault, SessionId, Tokens,
+    },
+    mcp::{ClientCapabilities, Revision},
     proto,
 };
 
@@ -52,7 +59,7 @@ impl Sealer {
             id: session.id.0.to_vec(),
             issued: session.issued,
             expires: session.expires,
-            capabilities: session.capabilities,
+            capabilities: session.capabilities.0,
             revision: session.revision.as_str().to_owned(),
             virtual_server: session.virtual_server.as_deref().unwrap_or_default().to_owned(),
         };
@@ -80,6 +87,38 @@ impl Sealer {
         let routed: proto::Routed = self.open(Purpose::Broker, token)?;
         let virtual_servers = routed.virtual_servers.into_iter().map(Into::into).collect();
         self.is_live(routed.expires).then_some(Routed { virtual_servers })
+    }
+
+    /// The id of an event of the merged stream. What is over a limit of [`Place`] is left out.
+    pub fn seal_place(&self, place: &Place) -> String {
+        let versions = place.versions.to_vec();
+        let mut payload = proto::Place { session: place.session.0.to_vec(), versions, servers: Vec::new() };
+        for (server, event) in place.servers.iter().rev() {
+            if event.len() > MAX_PLACE_BYTES {
+                continue;
+            }
+            if payload.servers.len() == MAX_PLACES {
+                break;
+            }
+            let (server, event) = (server.clone().into(), event.clone().into());
+            payload.servers.push(proto::place::Server { server, event });
+            if payload.encoded_len() > MAX_SEALED_BYTES {
+                payload.servers.pop();
+                break;
+            }
+        }
+        payload.servers.reverse();
+        self.seal(Purpose::Place, &payload)
+    }
+
+    /// Opens what [`Sealer::seal_place`] has sealed; `None` if it is not ours or another session's.
+    pub fn open_place(&self, token: &[u8], session: SessionId) -> Option<Place> {
+        let place: proto::Place = self.open(Purpose::Place, token)?;
+        if place.session != session.0 {
+            return None;
+        }
+        let servers = place.servers.into_iter().map(|at| (at.server.into(), at.event.into()));
+        Some(Place { session, versions: place.versions.try_into().ok()?, servers: servers.collect() })
     }
 
     /// Empty, which opens as nothing, if there is no key or the system has no randomness.
@@ -111,7 +150,7 @@ impl Tokens for Sealer {
             id: SessionId(id),
             issued: session.issued,
             expires: session.expires,
-            capabilities: session.capabilities,
+            capabilities: ClientCapabilities(session.capabilities),
             revision: Revision::parse(&session.revision).ok_or(SessionFault::Unknown)?,
             virtual_server: Some(session.virtual_server).filter(|name| !name.is_empty()).map(Into::into),
         })
@@ -126,6 +165,26 @@ impl Tokens for Sealer {
     fn open_probe(&self, token: &[u8]) -> Option<Box<str>> {
         let probe: proto::Probe = self.open(Purpose::Probe, token)?;
         self.is_live(probe.expires).then(|| probe.nonce.into())
+    }
+
+    fn seal_alias(&self, kind: AliasKind, alias: &Alias) -> String {
+        if alias.original.len() > MAX_ORIGINAL_BYTES {
+            return String::new();
+        }
+        let payload = proto::Alias {
+            session: alias.session.0.to_vec(),
+            server: alias.server.clone().into(),
+            original: alias.original.clone().into(),
+        };
+        let sealed = self.ring.load().seal_alike(Purpose::Alias(kind), payload.encode_to_vec());
+        sealed.unwrap_or_default()
+    }
+
+    fn open_alias(&self, kind: AliasKind, token: &str) -> Option<Alias> {
+        let alias: proto::Alias = self.open(Purpose::Alias(kind), token.as_bytes())?;
+        let session = alias.session.try_into().ok()?;
+        let (server, original) = (alias.server.into(), alias.original.into());
+        Some(Alias { session: SessionId(session), server, original })
     }
 
     fn seal_routed(&self, virtual_servers: &[&str]) -> String {
@@ -164,7 +223,7 @@ mod tests {
             id: SessionId([7; 16]),
             issued: 1_000,
             expires: 2_000,
-            capabilities: 5,
+            capabilities: ClientCapabilities(5),
             revision: Revision::V2025_06_18,
             virtual_server: Some("mcp-test/readers".into()),
         }
@@ -172,6 +231,19 @@ mod tests {
 
     fn right() -> HairpinRight {
         HairpinRight { server: "mcp-test/github".into(), hostname: "github.mcp.local".into() }
+    }
+
+    const KINDS: [AliasKind; 5] =
+        [AliasKind::Request, AliasKind::Progress, AliasKind::Task, AliasKind::Event, AliasKind::Cursor];
+
+    fn alias() -> Alias {
+        let (server, original) = ("mcp-test/github".into(), "\"a-1\"".into());
+        Alias { session: SessionId([7; 16]), server, original }
+    }
+
+    fn place() -> Place {
+        let servers = vec![("mcp-test/github".into(), "e-1".into()), ("mcp-test/other".into(), "".into())];
+        Place { session: SessionId([7; 16]), versions: [1, 0, u64::MAX], servers }
     }
 
     #[test]
@@ -237,26 +309,81 @@ mod tests {
     #[test]
     fn one_kind_never_opens_as_another() {
         let sealer = sealer(&[OLD]);
-        let tokens = [
+        let mut tokens = vec![
             sealer.seal_session(&session()),
             sealer.seal_hairpin(&right()),
             sealer.seal_routed(&["mcp-test/readers"]),
             sealer.seal_probe("0123"),
+            sealer.seal_place(&place()),
         ];
-        let opened = tokens.each_ref().map(|token| {
-            let token = token.as_bytes();
-            [
-                sealer.open_session(token).is_ok(),
-                sealer.open_hairpin(token).is_some(),
-                sealer.open_routed(token).is_some(),
-                sealer.open_probe(token).is_some(),
-            ]
-        });
-        for (kind, opened) in opened.into_iter().enumerate() {
-            let mut as_itself = [false; 4];
-            as_itself[kind] = true;
-            assert_eq!(opened, as_itself);
+        tokens.extend(KINDS.map(|kind| sealer.seal_alias(kind, &alias())));
+        for (kind, token) in tokens.iter().enumerate() {
+            let opened = opened_as(&sealer, token);
+            let as_itself: Vec<_> = (0..tokens.len()).map(|other| other == kind).collect();
+            assert_eq!(opened, as_itself, "{token}");
         }
+    }
+
+    /// Whether `token` opens as each kind.
+    fn opened_as(sealer: &Sealer, token: &str) -> Vec<bool> {
+        let bytes = token.as_bytes();
+        let mut opened = vec![
+            sealer.open_session(bytes).is_ok(),
+            sealer.open_hairpin(bytes).is_some(),
+            sealer.open_routed(bytes).is_some(),
+            sealer.open_probe(bytes).is_some(),
+            sealer.open_place(bytes, place().session).is_some(),
+        ];
+        opened.extend(KINDS.map(|kind| sealer.open_alias(kind, token).is_some()));
+        opened
+    }
+
+    #[test]
+    fn an_alias_is_the_same_text_each_time_and_opens_after_rotation() {
+        let [before, after] = [sealer(&[OLD]), sealer(&[NEW, OLD])];
+        let token = before.seal_alias(AliasKind::Task, &alias());
+        assert_eq!(sealer(&[OLD, NEW]).seal_alias(AliasKind::Task, &alias()), token);
+        assert_eq!(after.open_alias(AliasKind::Task, &token), Some(alias()));
+        assert_ne!(after.seal_alias(AliasKind::Task, &alias()), token);
+        assert_eq!(sealer(&[NEW]).open_alias(AliasKind::Task, &token), None);
+        assert_eq!(Sealer::new(KeyRing::empty(), now).seal_alias(AliasKind::Task, &alias()), "");
+    }
+
+    #[test]
+    fn an_alias_of_a_text_over_the_limit_is_empty() {
+        let sealer = sealer(&[OLD]);
+        let of = |length: usize| Alias { original: "n".repeat(length).into(), ..alias() };
+        let token = sealer.seal_alias(AliasKind::Cursor, &of(MAX_ORIGINAL_BYTES));
+        assert_eq!(sealer.open_alias(AliasKind::Cursor, &token), Some(of(MAX_ORIGINAL_BYTES)));
+        assert_eq!(sealer.seal_alias(AliasKind::Cursor, &of(MAX_ORIGINAL_BYTES + 1)), "");
+        assert_eq!(sealer.open_alias(AliasKind::Cursor, ""), None);
+    }
+
+    #[test]
+    fn a_place_opens_in_its_session_only() {
+        let sealer = sealer(&[OLD]);
+        let token = sealer.seal_place(&place());
+        assert_eq!(sealer.open_place(token.as_bytes(), place().session), Some(place()));
+        assert_eq!(sealer.open_place(token.as_bytes(), SessionId([8; 16])), None);
+    }
+
+    #[test]
+    fn a_place_keeps_the_newest_that_fit() {
+        let sealer = sealer(&[OLD]);
+        let kept = |servers: Vec<(Box<str>, Box<str>)>| {
+            let token = sealer.seal_place(&Place { servers, ..place() });
+            assert!(token.len() <= MAX_TOKEN_BYTES, "{}", token.len());
+            sealer.open_place(token.as_bytes(), place().session).unwrap().servers
+        };
+        let at = |number: usize, length: usize| (format!("a/{number}").into(), "e".repeat(length).into());
+        let short: Vec<_> = (0..40).map(|number| at(number, 3)).collect();
+        assert_eq!(kept(short.clone()), short[40 - MAX_PLACES..]);
+        let long: Vec<_> = (0..MAX_PLACES).map(|number| at(number, MAX_PLACE_BYTES)).collect();
+        let fits = kept(long.clone());
+        assert!(fits.len() >= 10, "{}", fits.len());
+        assert_eq!(fits, long[MAX_PLACES - fits.len()..]);
+        assert_eq!(kept(vec![at(1, 1), at(2, MAX_PLACE_BYTES + 1), at(3, 1)]), [at(1, 1), at(3, 1)]);
+        assert_eq!(kept(vec![("n".repeat(MAX_TOKEN_BYTES).into(), "e".into())]), []);
     }
 
     #[test]
@@ -278,10 +405,43 @@ mod tests {
         fn what_is_sealed_opens_and_is_visible_ascii(id: [u8; 16], capabilities: u32, name in "[a-z/]{0,500}") {
             let sealer = sealer(&[OLD]);
             let virtual_server = Some(name).filter(|name| !name.is_empty()).map(Into::into);
-            let session = Session { id: SessionId(id), capabilities, virtual_server, ..session() };
+            let session = Session { id: SessionId(id), capabilities: ClientCapabilities(capabilities), virtual_server, ..session() };
             let token = sealer.seal_session(&session);
             prop_assert!(token.bytes().all(|byte| matches!(byte, 0x21..=0x7E)) && token.len() <= MAX_TOKEN_BYTES);
             prop_assert_eq!(sealer.open_session(token.as_bytes()), Ok(session));
+        }
+
+        #[test]
+        fn an_alias_opens_as_what_was_sealed(session: [u8; 16], server in "[a-z0-9./-]{0,320}", original in ".{0,256}") {
+            let sealer = sealer(&[OLD]);
+            let alias = Alias { session: SessionId(session), server: server.into(), original: original.into() };
+            for kind in KINDS {
+                let token = sealer.seal_alias(kind, &alias);
+                prop_assert!(token.bytes().all(|byte| matches!(byte, 0x21..=0x7E)) && token.len() <= MAX_TOKEN_BYTES);
+                prop_assert_eq!(&token, &sealer.seal_alias(kind, &alias));
+                prop_assert_eq!(sealer.open_alias(kind, &token), Some(alias.clone()));
+            }
+        }
+
+        #[test]
+        fn no_two_aliases_are_alike(one: ([u8; 16], String, String), other: ([u8; 16], String, String)) {
+            prop_assume!(one != other);
+            let sealer = sealer(&[OLD]);
+            let seal = |(session, server, original): ([u8; 16], String, String)| {
+                let alias = Alias { session: SessionId(session), server: server.into(), original: original.into() };
+                sealer.seal_alias(AliasKind::Request, &alias)
+            };
+            prop_assert_ne!(seal(one), seal(other));
+        }
+
+        #[test]
+        fn an_alias_with_any_letter_changed_does_not_open(at: prop::sample::Index, letter in "[ -~]", kind in 0..KINDS.len()) {
+            let sealer = sealer(&[OLD]);
+            let mut token = sealer.seal_alias(KINDS[kind], &alias());
+            let at = at.index(token.len());
+            prop_assume!(token.get(at..=at) != Some(&letter));
+            token.replace_range(at..=at, &letter);
+            prop_assert_eq!(opened_as(&sealer, &token), [false; 10]);
         }
 
         #[test]
@@ -310,6 +470,9 @@ mod tests {
             prop_assert_eq!(sealer.open_hairpin(&token), None);
             prop_assert_eq!(sealer.open_probe(&token), None);
             prop_assert_eq!(sealer.open_routed(&token), None);
+            prop_assert_eq!(sealer.open_place(&token, place().session), None);
+            let text = String::from_utf8_lossy(&token);
+            prop_assert!(KINDS.iter().all(|&kind| sealer.open_alias(kind, &text).is_none()));
         }
     }
 }
