@@ -19,7 +19,7 @@ use mcp_gateway::{
     clock,
     credentials::{KeyRing, Sealer},
     exchange::{HairpinRight, Header, Tokens as _},
-    mcp::Revision,
+    mcp::{ClientCapabilities, Revision},
     sessions::{Errand, Hairpin, MAX_INITIALIZE_BYTES, OpenError, ServerSession},
 };
 use serde_json::{Value, json};
@@ -30,7 +30,8 @@ const REFUSED: &str = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message
 #[tokio::test]
 async fn a_session_is_opened_from_json() {
     let server = Server::start(|_| Answer::json(OK).session("srv-1")).await;
-    let opened = server.hairpin.open(errand(&[]), Revision::V2025_11_25).await.unwrap();
+    let opened =
+        server.hairpin.open(errand(&[]), Revision::V2025_11_25, ClientCapabilities::default()).await.unwrap();
     assert_eq!(opened, ServerSession::new(b"srv-1", Revision::V2025_06_18).unwrap());
 
     let [initialize, initialized] = server.seen().try_into().expect("two requests");
@@ -63,14 +64,15 @@ async fn a_session_is_opened_from_an_event_stream_that_stays_open() {
         Answer::new("text/event-stream", Body::from_stream(open_ended)).session("srv-1")
     })
     .await;
-    let opened = server.hairpin.open(errand(&[]), Revision::LATEST).await;
+    let opened = server.hairpin.open(errand(&[]), Revision::LATEST, ClientCapabilities::default()).await;
     assert_eq!(opened, Ok(ServerSession::new(b"srv-1", Revision::V2025_06_18).unwrap()));
 }
 
 #[tokio::test]
 async fn a_server_without_sessions_is_no_error() {
     let server = Server::start(|_| Answer::json(OK)).await;
-    let opened = server.hairpin.open(errand(&[]), Revision::LATEST).await.unwrap();
+    let opened =
+        server.hairpin.open(errand(&[]), Revision::LATEST, ClientCapabilities::default()).await.unwrap();
     assert_eq!((opened.id(), opened.revision()), (None, Revision::V2025_06_18));
     let [_, initialized] = server.seen().try_into().expect("two requests");
     assert!(!initialized.headers.contains_key("mcp-session-id"));
@@ -112,7 +114,7 @@ async fn only_end_to_end_fields_of_the_client_are_copied() {
         ("content-length", "3"),
     ];
     let client: Vec<_> = [&copied[..], &left, &replaced].concat();
-    server.hairpin.open(errand(&client), Revision::LATEST).await.unwrap();
+    server.hairpin.open(errand(&client), Revision::LATEST, ClientCapabilities::default()).await.unwrap();
     for Seen { headers, .. } in server.seen() {
         for (name, value) in copied {
             assert_eq!(headers[name], value);
@@ -173,7 +175,7 @@ async fn what_is_no_session_is_refused_and_says_why() {
     for (answer, status, text) in cases {
         let answer = Mutex::new(Some(answer));
         let server = Server::start(move |_| answer.lock().unwrap().take().expect("one request only")).await;
-        let refused = server.hairpin.open(errand(&[]), Revision::LATEST).await;
+        let refused = server.hairpin.open(errand(&[]), Revision::LATEST, ClientCapabilities::default()).await;
         assert_eq!(refused, Err(OpenError::Refused { status, text: text.to_owned() }));
     }
 }
@@ -189,7 +191,11 @@ async fn an_answer_over_the_limit_is_not_read_to_its_end() {
         [("application/json", "{"), ("text/event-stream", "data: "), ("text/event-stream", "data:\n\n: ")]
     {
         let server = Server::start(move |_| Answer::new(media, endless(start))).await;
-        let refused = server.hairpin.open(errand(&[]), Revision::LATEST).await.unwrap_err();
+        let refused = server
+            .hairpin
+            .open(errand(&[]), Revision::LATEST, ClientCapabilities::default())
+            .await
+            .unwrap_err();
         let OpenError::Refused { status: 200, text } = refused else { panic!("{refused:?}") };
         assert!(text.contains(&MAX_INITIALIZE_BYTES.to_string()), "{text}");
     }
@@ -200,7 +206,7 @@ async fn a_server_that_is_slow_is_given_up() {
     let silent = |_: &Seen| Answer::new("text/event-stream", Body::from_stream(stream::pending::<Piece>()));
     let server = Server::start(silent).await;
     let hairpin = hairpin(server.address, &server.sealer).with_deadline(Duration::from_millis(200));
-    let late = hairpin.open(errand(&[]), Revision::LATEST).await;
+    let late = hairpin.open(errand(&[]), Revision::LATEST, ClientCapabilities::default()).await;
     assert_eq!(late, Err(OpenError::Unreachable("no answer within 0.2 s".to_owned())));
 }
 
@@ -210,15 +216,19 @@ async fn a_server_that_is_down_is_unreachable() {
         let down =
             move |_: &Seen| Answer::new("text/plain", Body::from("no healthy upstream")).status(status);
         let server = Server::start(down).await;
-        let unreachable = server.hairpin.open(errand(&[]), Revision::LATEST).await;
+        let unreachable =
+            server.hairpin.open(errand(&[]), Revision::LATEST, ClientCapabilities::default()).await;
         assert_eq!(unreachable, Err(OpenError::Unreachable(format!("HTTP {status} instead of an answer"))));
     }
     let sealer = sealer();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = listener.local_addr().unwrap();
     drop(listener);
-    let unreachable =
-        hairpin(nobody, &sealer).open(errand(&[]), Revision::LATEST).await.unwrap_err().to_string();
+    let unreachable = hairpin(nobody, &sealer)
+        .open(errand(&[]), Revision::LATEST, ClientCapabilities::default())
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(
         unreachable.starts_with("the server cannot be reached: no connection to Envoy: "),
         "{unreachable}"
@@ -284,11 +294,11 @@ fn a_host_is_a_host_and_nothing_more() {
 async fn requests_go_where_they_are_aimed_at_last() {
     let first = Server::start(|_| Answer::json(OK)).await;
     let other = Server::start(|_| Answer::json(OK)).await;
-    first.hairpin.open(errand(&[]), Revision::LATEST).await.unwrap();
+    first.hairpin.open(errand(&[]), Revision::LATEST, ClientCapabilities::default()).await.unwrap();
     first.hairpin.aim(&other.address.to_string(), "mcp.example.org").unwrap();
-    first.hairpin.open(errand(&[]), Revision::LATEST).await.unwrap();
+    first.hairpin.open(errand(&[]), Revision::LATEST, ClientCapabilities::default()).await.unwrap();
     assert!(first.hairpin.aim("a b", "mcp.example.org").is_err(), "and stay there");
-    first.hairpin.open(errand(&[]), Revision::LATEST).await.unwrap();
+    first.hairpin.open(errand(&[]), Revision::LATEST, ClientCapabilities::default()).await.unwrap();
     assert_eq!((first.seen().len(), other.seen().len()), (2, 4));
     assert!(other.seen().iter().all(|seen| seen.headers["host"] == "mcp.example.org"));
 }
@@ -309,7 +319,8 @@ async fn over_tls_the_listener_is_asked_for_by_the_public_host() {
         }
     });
     let hairpin = Hairpin::new(&private, "mcp.example.com", sealer()).unwrap();
-    let refused = hairpin.open(errand(&[]), Revision::LATEST).await.unwrap_err();
+    let refused =
+        hairpin.open(errand(&[]), Revision::LATEST, ClientCapabilities::default()).await.unwrap_err();
     assert!(matches!(refused, OpenError::Unreachable(_)), "it hangs up: {refused}");
     assert_eq!(named.join().unwrap().as_deref(), Some("mcp.example.com"));
 }

@@ -1,4 +1,5 @@
-//! What the store is called in Redis: one hash a gateway session, one lock a server session that is being opened.
+//! What the store is called in Redis: a hash, and beside it what else is remembered of a gateway session; a lock for
+//! each server session that is being opened.
 
 use std::fmt::Write as _;
 
@@ -22,6 +23,26 @@ pub(super) fn lock_key(session: SessionId, server: &str) -> String {
     format!("{}:lock:{server}", session_key(session))
 }
 
+/// `mcp-gateway:session:{hex id}:settled`, a sorted set: digests of the aliases that were answered, by when.
+pub(super) fn settled_key(session: SessionId) -> String {
+    format!("{}:settled", session_key(session))
+}
+
+/// `mcp-gateway:session:{hex id}:running`, a hash: digest of the client's request id -> server.
+pub(super) fn running_key(session: SessionId) -> String {
+    format!("{}:running", session_key(session))
+}
+
+/// `mcp-gateway:session:{hex id}:order`, a list: the fields of [`running_key`], the oldest first.
+pub(super) fn order_key(session: SessionId) -> String {
+    format!("{}:order", session_key(session))
+}
+
+/// `mcp-gateway:session:{hex id}:level`, a text.
+pub(super) fn level_key(session: SessionId) -> String {
+    format!("{}:level", session_key(session))
+}
+
 /// Field of the hash: the session at one server.
 pub(super) fn server_field(server: &str) -> String {
     format!("server:{server}")
@@ -42,6 +63,14 @@ mod tests {
         let hex = "ab".repeat(16);
         assert_eq!(session_key(session), format!("mcp-gateway:session:{hex}"));
         assert_eq!(lock_key(session, "a/b"), format!("mcp-gateway:session:{hex}:lock:a/b"));
+        for (key, name) in [
+            (settled_key(session), "settled"),
+            (running_key(session), "running"),
+            (order_key(session), "order"),
+            (level_key(session), "level"),
+        ] {
+            assert_eq!(key, format!("mcp-gateway:session:{hex}:{name}"));
+        }
         assert_eq!(server_of(&server_field("a/b")), Some("a/b"));
         assert_eq!(server_of(REVOKED), None);
     }

@@ -18,7 +18,7 @@ use super::{ServerSession, answer, target::Target};
 use crate::{
     credentials::Sealer,
     exchange::{HairpinRight, Header},
-    mcp::{Revision, header},
+    mcp::{ClientCapabilities, Revision, ServerCapabilities, header},
     outbound,
 };
 
@@ -30,8 +30,8 @@ const SHORT_DEADLINE: Duration = Duration::from_secs(2);
 
 pub(super) const BOTH_TYPES: &str = "application/json, text/event-stream";
 
-/// Id of the one request in a body.
-const REQUEST_ID: u64 = 1;
+/// Id of `initialize`, the first request of its session.
+const INITIALIZE_ID: &str = "1";
 
 /// Sends requests to servers through Envoy.
 #[derive(Debug)]
@@ -86,31 +86,45 @@ impl Hairpin {
         Self { deadline, ..self }
     }
 
-    /// Opens a session: `initialize`, then `notifications/initialized`. Declares no capabilities, so that the server
-    /// sends no requests of its own.
+    /// Opens a session: `initialize`, then `notifications/initialized`. Declares exactly what the client has announced,
+    /// so that the server asks for nothing else.
     ///
     /// The session has no id where the server issues none.
-    pub async fn open(&self, errand: Errand<'_>, revision: Revision) -> Result<ServerSession, OpenError> {
-        let opening = self.initialize(errand, revision);
-        let late = || OpenError::Unreachable(format!("no answer within {} s", self.deadline.as_secs_f32()));
-        timeout(self.deadline, opening).await.unwrap_or_else(|_elapsed| Err(late()))
+    pub async fn open(
+        &self,
+        errand: Errand<'_>,
+        revision: Revision,
+        capabilities: ClientCapabilities,
+    ) -> Result<ServerSession, OpenError> {
+        let (session, _announced) = self.initialize(errand, revision, capabilities).await?;
+        Ok(session)
     }
 
-    async fn initialize(&self, errand: Errand<'_>, revision: Revision) -> Result<ServerSession, OpenError> {
-        let body = json!({
-            "jsonrpc": "2.0",
-            "id": REQUEST_ID,
-            "method": "initialize",
-            "params": {
-                "protocolVersion": revision.as_str(),
-                "capabilities": {},
-                "clientInfo": {"name": "mcp-gateway", "version": env!("CARGO_PKG_VERSION")},
-            },
+    /// As [`Hairpin::open`], with what the server announces.
+    pub(super) async fn initialize(
+        &self,
+        errand: Errand<'_>,
+        revision: Revision,
+        capabilities: ClientCapabilities,
+    ) -> Result<(ServerSession, ServerCapabilities), OpenError> {
+        within(self.deadline, self.initialize_late(errand, revision, capabilities)).await
+    }
+
+    async fn initialize_late(
+        &self,
+        errand: Errand<'_>,
+        revision: Revision,
+        capabilities: ClientCapabilities,
+    ) -> Result<(ServerSession, ServerCapabilities), OpenError> {
+        let params = json!({
+            "protocolVersion": revision.as_str(),
+            "capabilities": capabilities.declared(),
+            "clientInfo": {"name": "mcp-gateway", "version": env!("CARGO_PKG_VERSION")},
         });
-        let response =
-            self.post(errand, None, body.to_string()).send().await.map_err(OpenError::unreachable)?;
+        let body = request("initialize", INITIALIZE_ID, &params.to_string());
+        let response = self.post(errand, None, body).send().await.map_err(OpenError::unreachable)?;
         let id = session_id(&response);
-        let revision = answer::negotiated(response, REQUEST_ID).await?;
+        let (revision, announced) = answer::negotiated(response, INITIALIZE_ID).await?;
         let session = match id? {
             Some(id) => ServerSession::new(id.as_bytes(), revision)
                 .map_err(|error| OpenError::Refused { status: 200, text: error.to_string() })?,
@@ -121,14 +135,13 @@ impl Hairpin {
         if let Err(error) = self.post(errand, Some(&session), initialized.to_string()).send().await {
             tracing::debug!(error = %OpenError::unreachable(error), "notifications/initialized not delivered");
         }
-        Ok(session)
+        Ok((session, announced))
     }
 
     /// Whether the server still knows the session: it does unless it answers a `ping` with 404, or with 400 as
     /// servers on the TypeScript SDK do.
     pub async fn ping(&self, errand: Errand<'_>, session: &ServerSession) -> Result<bool, OpenError> {
-        let body = json!({"jsonrpc": "2.0", "id": REQUEST_ID, "method": "ping"});
-        let response = self.short(self.post(errand, Some(session), body.to_string())).await?;
+        let response = self.short(self.post(errand, Some(session), request("ping", &own_id(), "{}"))).await?;
         match response.status() {
             StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Ok(false),
             status if status.is_success() => Ok(true),
@@ -146,6 +159,51 @@ impl Hairpin {
         self.post(errand, Some(session), body.into()).send().await.map_err(OpenError::unreachable)
     }
 
+    /// Makes a request of the gateway's own, with `params` of JSON; the whole JSON-RPC response, up to
+    /// [`super::MAX_ANSWER_BYTES`], be it a result or an error.
+    pub async fn query(
+        &self,
+        errand: Errand<'_>,
+        session: &ServerSession,
+        method: &str,
+        params: &str,
+    ) -> Result<Vec<u8>, OpenError> {
+        let id = own_id();
+        let request = self.post(errand, Some(session), request(method, &id, params));
+        let answered = async {
+            answer::response(request.send().await.map_err(OpenError::unreachable)?, &id, method).await
+        };
+        within(self.deadline, answered).await
+    }
+
+    /// Sends a message that is not answered, such as a notification or the answer to a request of the server.
+    pub async fn send(
+        &self,
+        errand: Errand<'_>,
+        session: &ServerSession,
+        message: impl Into<Bytes>,
+    ) -> Result<(), OpenError> {
+        let response = self.short(self.post(errand, Some(session), message.into())).await?;
+        if response.status().is_success() { Ok(()) } else { Err(answer::refusal(response, false).await) }
+    }
+
+    /// Opens the server's event stream (GET), from after the event `last_event_id` where there is one; the response as
+    /// it comes, whatever its status. It has no deadline: a server may say nothing at all until its first event.
+    pub async fn stream(
+        &self,
+        errand: Errand<'_>,
+        session: &ServerSession,
+        last_event_id: Option<&str>,
+    ) -> Result<Response, OpenError> {
+        let mut fields = HeaderMap::new();
+        insert(&mut fields, ACCEPT.as_str(), b"text/event-stream");
+        if let Some(id) = last_event_id {
+            insert(&mut fields, header::LAST_EVENT_ID, id.as_bytes());
+        }
+        let request = self.request(Method::GET, errand, Some(session)).headers(fields);
+        request.send().await.map_err(OpenError::unreachable)
+    }
+
     /// Closes a session at its server (DELETE). One that the server no longer knows, or does not let clients close,
     /// counts as closed.
     pub async fn close(&self, errand: Errand<'_>, session: &ServerSession) -> Result<(), OpenError> {
@@ -158,9 +216,7 @@ impl Hairpin {
     }
 
     async fn short(&self, request: RequestBuilder) -> Result<Response, OpenError> {
-        let late = || OpenError::Unreachable(format!("no answer within {} s", SHORT_DEADLINE.as_secs()));
-        let sent = timeout(SHORT_DEADLINE, request.send()).await.map_err(|_elapsed| late())?;
-        sent.map_err(OpenError::unreachable)
+        within(SHORT_DEADLINE, async { request.send().await.map_err(OpenError::unreachable) }).await
     }
 
     fn post(
@@ -200,6 +256,25 @@ impl Hairpin {
     pub(super) fn sealer(&self) -> &Sealer {
         &self.sealer
     }
+}
+
+/// Gives up after `deadline`.
+async fn within<T>(
+    deadline: Duration,
+    answered: impl Future<Output = Result<T, OpenError>>,
+) -> Result<T, OpenError> {
+    let late = || OpenError::Unreachable(format!("no answer within {} s", deadline.as_secs_f32()));
+    timeout(deadline, answered).await.unwrap_or_else(|_elapsed| Err(late()))
+}
+
+/// A request of the gateway's own; `id` and `params` are JSON.
+fn request(method: &str, id: &str, params: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
+}
+
+/// An id that no request of the client has in the same session.
+fn own_id() -> String {
+    format!(r#""mcp-gateway-{:016x}""#, fastrand::u64(..))
 }
 
 impl OpenError {

@@ -8,26 +8,31 @@
 //! `Debug`, `Display`, error or log line.
 
 mod answer;
+mod digest;
 mod fields;
 mod hairpin;
 mod link;
 mod lock;
 mod memory;
+mod opening;
 mod probe;
 mod redis;
 mod server_session;
 mod target;
+mod watch;
 
 use std::{future::Future, time::Duration};
 
-pub use answer::MAX_INITIALIZE_BYTES;
+pub use answer::{MAX_ANSWER_BYTES, MAX_INITIALIZE_BYTES};
 pub use hairpin::{Errand, Hairpin, InvalidHost, OpenError};
 pub use link::{CONNECT_TIMEOUT, InvalidRedisUrl, RESPONSE_TIMEOUT};
 pub use lock::LOCK_LIFE;
 pub use memory::Memory;
+pub use opening::Opening;
 pub use probe::{Answered, Question};
 pub use redis::Redis;
 pub use server_session::{InvalidSessionId, ServerSession};
+pub use watch::{WATCH_POLL, Watch};
 
 use crate::{clock::UnixTime, exchange::SessionId};
 
@@ -37,11 +42,26 @@ pub const OPEN_WAIT: Duration = Duration::from_secs(9);
 /// Server sessions of one gateway session at most; the oldest ones are forgotten first.
 pub const MAX_SERVERS: usize = 1024;
 
+/// How long it is remembered that a request was answered.
+const SETTLED_LIFE: Duration = Duration::from_hours(24);
+
+/// Answers that are remembered: of one gateway session in Redis, of all in memory. The oldest ones are forgotten first.
+const MAX_SETTLED: usize = 16_384;
+
+/// How long it is remembered which server runs a call.
+const NOTE_LIFE: Duration = Duration::from_hours(1);
+
+/// Calls of one gateway session whose server is remembered in Redis; the oldest ones are forgotten first.
+pub const CALLS_REMEMBERED: usize = 1024;
+
+/// Stands for clients without a session, which have nothing to themselves.
+const NOBODY: SessionId = SessionId([0; 16]);
+
 /// Where gateway sessions are looked up.
 #[derive(Debug)]
 pub enum Store {
-    Memory(Memory),
-    Redis(Redis),
+    Memory(Box<Memory>),
+    Redis(Box<Redis>),
 }
 
 /// What the store knows.
@@ -85,7 +105,7 @@ pub enum OpenFailure<E> {
 impl Store {
     /// Sessions of this process alone, `limit` of them at most: those not used for longest are forgotten first.
     pub fn memory(limit: u64, clock: fn() -> UnixTime) -> Self {
-        Self::Memory(Memory::new(limit, clock))
+        Self::Memory(Box::new(Memory::new(limit, clock)))
     }
 
     /// Sessions that all replicas share. A Redis that does not answer now is waited for: calls fail with
@@ -93,7 +113,7 @@ impl Store {
     ///
     /// `url`: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, `unix:///path`.
     pub async fn redis(url: &str, clock: fn() -> UnixTime) -> Result<Self, InvalidRedisUrl> {
-        let store = Self::Redis(Redis::new(url, clock)?);
+        let store = Self::Redis(Box::new(Redis::new(url, clock)?));
         if let Err(error) = store.check().await {
             tracing::warn!(%error, "sessions cannot be served until redis answers");
         }
@@ -134,6 +154,75 @@ impl Store {
         match self {
             Self::Memory(memory) => memory.open(session, expires, server, lost, opener).await,
             Self::Redis(redis) => redis.open(session, expires, server, lost, opener).await,
+        }
+    }
+
+    /// Takes the right to answer the request that the client knows as `alias`: `true` for the first who asks.
+    pub async fn settle(&self, session: SessionId, alias: &str) -> Result<bool, StoreError> {
+        match self {
+            Self::Memory(memory) => Ok(memory.settle(session, alias).await),
+            Self::Redis(redis) => redis.settle(session, alias).await,
+        }
+    }
+
+    /// Remembers, for a while, that `server` runs the client's request of that JSON-RPC id. Does not wait and never
+    /// fails: what is forgotten can only not be cancelled. Of clients without a session nothing is remembered.
+    pub async fn note(&self, session: SessionId, request: &str, server: &str) {
+        match self {
+            _ if session == NOBODY => {}
+            Self::Memory(memory) => memory.note(session, request, server).await,
+            Self::Redis(redis) => redis.note(session, request, server),
+        }
+    }
+
+    /// The server that runs that request, as far as it is remembered; however its id is spelled.
+    pub async fn running(&self, session: SessionId, request: &str) -> Result<Option<Box<str>>, StoreError> {
+        match self {
+            Self::Memory(memory) => Ok(memory.running(session, request).await),
+            Self::Redis(redis) => redis.running(session, request).await,
+        }
+    }
+
+    /// Remembers the session's log level (`logging/setLevel`).
+    pub async fn set_level(
+        &self,
+        session: SessionId,
+        expires: UnixTime,
+        level: &str,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Memory(memory) => {
+                memory.set_level(session, expires, level).await;
+                Ok(())
+            }
+            Self::Redis(redis) => redis.set_level(session, expires, level).await,
+        }
+    }
+
+    /// The session's log level; `None`: it has set none.
+    pub async fn level(&self, session: SessionId) -> Result<Option<Box<str>>, StoreError> {
+        match self {
+            Self::Memory(memory) => Ok(memory.level(session).await),
+            Self::Redis(redis) => redis.level(session).await,
+        }
+    }
+
+    /// The session's sessions at servers, by `namespace/name` and in that order. None once it has ended.
+    pub async fn servers(&self, session: SessionId) -> Result<Vec<(Box<str>, ServerSession)>, StoreError> {
+        let mut servers = match self {
+            Self::Memory(memory) => memory.servers(session).await,
+            Self::Redis(redis) => redis.servers(session).await?,
+        };
+        servers.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(servers)
+    }
+
+    /// Tells of server sessions that open, are replaced or end from now on: of those in this process at once, of those
+    /// in other replicas within [`WATCH_POLL`].
+    pub fn watch(&self, session: SessionId) -> Watch {
+        match self {
+            Self::Memory(memory) => memory.watch(session),
+            Self::Redis(redis) => redis.watch(session),
         }
     }
 

@@ -1,15 +1,29 @@
 //! Sessions that all replicas of a gateway share, in Redis.
 
-use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Found, InvalidRedisUrl, MAX_SERVERS, OPEN_WAIT, OpenFailure, Opened, ServerSession, StoreError,
-    fields::{REVOKED, lock_key, server_field, server_of, session_key},
+    CALLS_REMEMBERED, Found, InvalidRedisUrl, MAX_SERVERS, MAX_SETTLED, NOTE_LIFE, OPEN_WAIT, OpenFailure,
+    Opened, SETTLED_LIFE, ServerSession, StoreError, digest,
+    fields::{
+        REVOKED, level_key, lock_key, order_key, running_key, server_field, server_of, session_key,
+        settled_key,
+    },
     link::Link,
     lock::Lock,
+    watch::{Watch, Watched},
 };
 use crate::{clock::UnixTime, exchange::SessionId};
 
@@ -27,12 +41,27 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 return ARGV[3]";
 
-/// A hash a gateway session, which ends with it.
+/// Notes which server runs a request; the request noted first is forgotten where there are more than `ARGV[3]`.
+const NOTE: &str = "
+if redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) == 1 then
+  redis.call('RPUSH', KEYS[2], ARGV[1])
+  if redis.call('LLEN', KEYS[2]) > tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], redis.call('LPOP', KEYS[2])) end
+end
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return redis.call('EXPIRE', KEYS[2], ARGV[4])";
+
+/// Notes on their way at once; of more requests it is not remembered who runs them.
+const NOTES_IN_FLIGHT: usize = 256;
+
+/// A hash a gateway session and a few keys beside it, which end with it.
 #[derive(Debug)]
 pub struct Redis {
     link: Arc<Link>,
     clock: fn() -> UnixTime,
-    releases: TaskTracker,
+    /// What nobody waits for.
+    background: TaskTracker,
+    notes: Arc<Semaphore>,
+    watched: Arc<Watched>,
 }
 
 /// The field `revoked` and the one of a server, as they stand.
@@ -40,7 +69,8 @@ type Fields = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Redis {
     pub(super) fn new(url: &str, clock: fn() -> UnixTime) -> Result<Self, InvalidRedisUrl> {
-        Ok(Self { link: Arc::new(Link::new(url)?), clock, releases: TaskTracker::new() })
+        let (link, notes) = (Arc::new(Link::new(url)?), Arc::new(Semaphore::new(NOTES_IN_FLIGHT)));
+        Ok(Self { link, clock, background: TaskTracker::new(), notes, watched: Arc::default() })
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {
@@ -68,7 +98,7 @@ impl Redis {
         opener: impl Future<Output = Result<ServerSession, E>>,
     ) -> Result<Opened, OpenFailure<E>> {
         let deadline = Instant::now() + OPEN_WAIT;
-        let mut lock = Lock::new(&self.link, lock_key(session, server), &self.releases);
+        let mut lock = Lock::new(&self.link, lock_key(session, server), &self.background);
         let (key, field) = (session_key(session), server_field(server));
         let seen = loop {
             let mut look = redis::pipe();
@@ -96,7 +126,9 @@ impl Redis {
             opened = opener => opened.map_err(OpenFailure::Opener)?,
             never = lock.keep() => match never {},
         };
-        Ok(self.store(&key, &field, expires, seen, opened).await?)
+        let stored = self.store(&key, &field, expires, seen, opened).await;
+        self.watched.changed(session);
+        Ok(stored?)
     }
 
     async fn store(
@@ -127,15 +159,104 @@ impl Redis {
         let mut revoke = redis::pipe();
         revoke.atomic().hgetall(&key).del(&key).ignore();
         revoke.hset(&key, REVOKED, 1).ignore().expire(&key, self.seconds_until(expires)).ignore();
+        let beside = [settled_key(session), running_key(session), order_key(session), level_key(session)];
+        revoke.del(&beside[..]).ignore();
         let (held,): (HashMap<String, Vec<u8>>,) = self.link.query(&revoke).await?;
-        let held = held
-            .iter()
-            .filter_map(|(field, stored)| Some((server_of(field)?.into(), ServerSession::decode(stored)?)));
-        Ok(held.collect())
+        self.watched.changed(session);
+        Ok(sessions(&held))
+    }
+
+    pub(super) async fn settle(&self, session: SessionId, alias: &str) -> Result<bool, StoreError> {
+        let (key, alias) = (settled_key(session), digest::of(alias));
+        let beyond = format!("-{}", MAX_SETTLED + 1);
+        let mut settle = redis::pipe();
+        settle.atomic().cmd("ZADD").arg(&key).arg("NX").arg((self.clock)().0).arg(&alias[..]);
+        settle.cmd("ZREMRANGEBYRANK").arg(&key).arg(0).arg(beyond).ignore();
+        settle.cmd("EXPIRE").arg(&key).arg(SETTLED_LIFE.as_secs()).ignore();
+        let (added,): (u8,) = self.link.query(&settle).await?;
+        Ok(added == 1)
+    }
+
+    pub(super) fn note(&self, session: SessionId, request: &str, server: &str) {
+        let Ok(permit) = Arc::clone(&self.notes).try_acquire_owned() else {
+            tracing::debug!(server, "too many requests at once, the server of one is not remembered");
+            return;
+        };
+        let mut note = redis::pipe();
+        note.cmd("EVAL").arg(NOTE).arg(2).arg(running_key(session)).arg(order_key(session));
+        note.arg(&digest::of_id(request)[..]).arg(server).arg(CALLS_REMEMBERED).arg(NOTE_LIFE.as_secs());
+        let link = Arc::clone(&self.link);
+        self.background.spawn(async move {
+            if let Err(error) = link.query::<(u8,)>(&note).await {
+                tracing::debug!(%error, "the server of a request is not remembered");
+            }
+            drop(permit);
+        });
+    }
+
+    pub(super) async fn running(
+        &self,
+        session: SessionId,
+        request: &str,
+    ) -> Result<Option<Box<str>>, StoreError> {
+        let mut look = redis::pipe();
+        look.hget(running_key(session), &digest::of_id(request)[..]);
+        let (server,): (Option<String>,) = self.link.query(&look).await?;
+        Ok(server.map(Into::into))
+    }
+
+    pub(super) async fn set_level(
+        &self,
+        session: SessionId,
+        expires: UnixTime,
+        level: &str,
+    ) -> Result<(), StoreError> {
+        let mut set = redis::pipe();
+        set.cmd("SET").arg(level_key(session)).arg(level).arg("EX").arg(self.seconds_until(expires)).ignore();
+        self.link.query(&set).await
+    }
+
+    pub(super) async fn level(&self, session: SessionId) -> Result<Option<Box<str>>, StoreError> {
+        let mut look = redis::pipe();
+        look.cmd("GET").arg(level_key(session));
+        let (level,): (Option<String>,) = self.link.query(&look).await?;
+        Ok(level.map(Into::into))
+    }
+
+    pub(super) async fn servers(
+        &self,
+        session: SessionId,
+    ) -> Result<Vec<(Box<str>, ServerSession)>, StoreError> {
+        let mut look = redis::pipe();
+        look.hgetall(session_key(session));
+        let (held,): (HashMap<String, Vec<u8>>,) = self.link.query(&look).await?;
+        Ok(sessions(&held))
+    }
+
+    pub(super) fn watch(&self, session: SessionId) -> Watch {
+        Watch::new(&self.watched, session, Some(&self.link))
     }
 
     /// At least one: zero would delete at once what was just written.
     fn seconds_until(&self, expires: UnixTime) -> i64 {
         i64::try_from((self.clock)().until(expires).as_secs()).unwrap_or(i64::MAX / 1_000_000).max(1)
     }
+}
+
+/// The server sessions in the hash of a gateway session.
+fn sessions(held: &HashMap<String, Vec<u8>>) -> Vec<(Box<str>, ServerSession)> {
+    let known = |(field, stored): (&String, &Vec<u8>)| {
+        Some((server_of(field)?.into(), ServerSession::decode(stored)?))
+    };
+    held.iter().filter_map(known).collect()
+}
+
+/// Differs, but for chance, when the server sessions of `session` do; means something in this process only.
+pub(super) async fn fingerprint(link: &Link, session: SessionId) -> Result<u64, StoreError> {
+    let mut look = redis::pipe();
+    look.hgetall(session_key(session));
+    let (held,): (BTreeMap<String, Vec<u8>>,) = link.query(&look).await?;
+    let mut hasher = DefaultHasher::new();
+    held.hash(&mut hasher);
+    Ok(hasher.finish())
 }
