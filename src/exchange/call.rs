@@ -1,22 +1,32 @@
-//! A tool call on its way to its server: what of the head and the body is changed.
+//! A message on its way to its server: what of the head and the body is changed.
 
 use std::sync::Arc;
 
-use super::{Answer, CredentialPart, HairpinRight, Head, Mutation, SessionNeed, Value, head::Incoming};
+use super::{
+    Answer, BodyMode, CredentialPart, HairpinRight, Head, Mutation, Origin, SessionId, SessionNeed, Subject,
+    Value,
+    head::Incoming,
+    may_change::{self, MayChange},
+};
 use crate::{
-    mcp::{self, Message, Method, Rejection, Revision, header},
-    routing::{CallCredential, Server, Snapshot, Tool},
+    mcp::{self, ClientCapabilities, Kind, Message, Method, Revision, header},
+    routing::{CallCredential, Forward, Server, Snapshot},
 };
 
-/// A decided call.
+/// A message on its way to its server.
 #[derive(Debug)]
 pub(super) struct Call {
-    pub(super) tool: Arc<Tool>,
-    /// The request's id as it was sent, for errors.
+    pub(super) server: Arc<Server>,
+    /// The request's id as it was sent, for errors; absent for what is no request.
     pub(super) id: Option<Box<str>>,
-    /// The gateway session to look up; absent for a call without one.
+    pub(super) kind: Kind,
+    /// The server session to look up; absent for a client without a session.
     pub(super) need: Option<SessionNeed>,
-    /// With the prefix taken off the name; absent where there is none.
+    /// What of the answer may have to change; absent: nothing.
+    pub(super) may_change: Option<MayChange>,
+    subject: Subject,
+    hints: Option<Box<str>>,
+    /// As the server is to get it; absent where that is as it came.
     body: Option<Vec<u8>>,
     internal: Vec<String>,
     has_authorization: bool,
@@ -24,45 +34,67 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// `message` to the server that `forward` says.
     pub(super) fn new(
         incoming: &Incoming,
-        tool: &Arc<Tool>,
+        snapshot: &Arc<Snapshot>,
+        forward: Forward<'_>,
         message: &Message<'_>,
         body: &[u8],
-    ) -> Result<Self, Rejection> {
-        let prefix = tool.server.prefix.as_str();
-        let name = message.params.name.as_ref().ok_or(Rejection::MissingParameter { name: "name" })?;
-        let body = match prefix {
-            "" => None,
-            prefix => Some(mcp::without_prefix(body, name, prefix).ok_or(Rejection::Internal)?),
+    ) -> Self {
+        let Forward { server, item, upstream, mut edits } = forward;
+        let method = message.method.as_ref().map_or(Method::Other, |method| Method::of(&method.value));
+        let subject = Subject {
+            method: message.method.as_ref().map(|_| method.as_str()),
+            name: name(method, &upstream),
         };
         let session = incoming.session.as_ref().and_then(|session| session.as_ref().ok());
-        Ok(Self {
-            tool: Arc::clone(tool),
-            id: message.id.map(|id| id.as_str().into()),
+        let is_request = message.kind == Kind::Request;
+        let can_rewrite = incoming.body_mode != BodyMode::FullDuplex;
+        let client =
+            session.filter(|_| can_rewrite).map(|session| askable(session.capabilities)).unwrap_or_default();
+        let id = message.id.filter(|_| is_request).map(|id| Box::<str>::from(id.as_str()));
+        let origin = Origin {
+            snapshot: Arc::clone(snapshot),
+            server: Arc::clone(server),
+            session: session.map_or(SessionId([0; 16]), |session| session.id),
+            client,
+            rewrites_uris: may_change::names_uris(snapshot, server, method),
+            rewrites_tasks: may_change::names_tasks(message, method),
+        };
+        Self {
+            server: Arc::clone(server),
+            kind: message.kind,
             need: session.map(|session| SessionNeed {
                 session: session.id,
                 expires: session.expires,
                 revision: session.revision,
-                server: Arc::clone(&tool.server),
-                tool: tool.upstream.clone(),
+                capabilities: client,
+                server: Arc::clone(server),
+                subject: subject.clone(),
+                opens: is_request,
+                settles: None,
+                request: id.clone(),
             }),
-            body,
+            may_change: (is_request && can_rewrite).then(|| MayChange::of(origin)).flatten(),
+            id,
+            subject,
+            hints: item.and_then(|item| item.hints.clone()),
+            body: (!edits.is_empty()).then(|| mcp::splice_all(body, &mut edits)),
             internal: incoming.internal.clone(),
             has_authorization: incoming.has_authorization,
             accepts_both: incoming.accepts_both,
-        })
+        }
     }
 
-    /// The answer that sends the call to its server, in the server session given.
+    /// The answer that sends the message to its server, in the server session given.
     pub(super) fn answer(&mut self, session: Option<&(Box<str>, Revision)>) -> Answer {
-        let server = &self.tool.server;
+        let server = &self.server;
         let mut mutation = to_server(server, self.has_authorization);
         let set = &mut mutation.set;
-        set.push((header::X_MCP_METHOD, Value::Static(Method::ToolsCall.as_str())));
-        set.push((header::X_MCP_TOOLNAME, Value::text(header::value(&self.tool.upstream))));
+        set.extend(self.subject.fields().map(|(name, value)| (name, Value::text(value))));
         set.push((header::X_MCP_SERVERNAME, Value::text(server.name.as_str())));
-        if let Some(hints) = &self.tool.hints {
+        if let Some(hints) = &self.hints {
             set.push((header::X_MCP_ANNOTATION_HINTS, Value::Text(hints.clone())));
         }
         if !self.accepts_both {
@@ -78,8 +110,33 @@ impl Call {
         }
         // the origin was checked here and means nothing to the server; names for other eras would be wrong now
         mutation.remove.extend(["origin", header::MCP_METHOD, header::MCP_NAME].map(Into::into));
+        if self.may_change.is_some() {
+            mutation.remove.push("accept-encoding".into());
+        }
         Answer { mutation: mutation.without(&self.internal), body: self.body.take(), modes: None }
     }
+}
+
+/// What a server may ask: to the client all servers are one, so it would name the tasks of the others.
+fn askable(announced: ClientCapabilities) -> ClientCapabilities {
+    ClientCapabilities(announced.0 & !ClientCapabilities::TASKS_LIST)
+}
+
+fn name(method: Method, upstream: &str) -> Option<(&'static str, Box<str>)> {
+    let field = if method == Method::ToolsCall {
+        header::X_MCP_TOOLNAME
+    } else if method == Method::PromptsGet {
+        header::X_MCP_PROMPTNAME
+    } else if matches!(
+        method,
+        Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe
+    ) {
+        header::X_MCP_RESOURCEURI
+    } else {
+        return None;
+    };
+    // whatever is forwarded: a policy that forbids some must not be blind to long ones (bounded by `routing`)
+    Some((field, header::value(upstream).into()))
 }
 
 /// What sends one of the gateway's own requests to its server; `None`: no such right. A probe carries no credential:

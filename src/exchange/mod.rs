@@ -12,18 +12,27 @@
 
 mod call;
 mod head;
+mod may_change;
+mod owner;
 mod phases;
 mod probe;
+mod rewrite;
 mod step;
 mod tokens;
 
 pub use head::{Head, Header, MAX_FIELD_BYTES, MAX_FIELDS};
 pub use phases::Exchange;
+pub use rewrite::{
+    Form, MAX_HELD_EVENT, MAX_HELD_JSON, MAX_OPEN_REQUESTS, Origin, Outcome, Rewriter, Rewritten,
+};
 pub use step::{
     Answer, BodyMode, BodyModes, CredentialPart, Input, Mutation, ReplayOutcome, SessionNeed, SessionOutcome,
-    Step, Value,
+    Step, Subject, Value,
 };
-pub use tokens::{HairpinRight, Session, SessionFault, SessionId, Tokens};
+pub use tokens::{
+    Alias, AliasKind, HairpinRight, MAX_ORIGINAL_BYTES, MAX_PLACE_BYTES, MAX_PLACES, Place, Session,
+    SessionFault, SessionId, Tokens,
+};
 
 #[cfg(test)]
 mod probe_tests;

@@ -14,7 +14,7 @@ fn answered(run: &mut Run, status: &str, said: Option<&str>, details: Option<&st
     let status = Header { name: ":status", value: status.as_bytes() };
     let said = said.map(|said| Header { name: "x-mcp-probe", value: said.as_bytes() });
     let head: Vec<_> = [Some(status), said].into_iter().flatten().collect();
-    run.handle(Input::ResponseHeaders { head: Head(&head), details })
+    run.handle(Input::ResponseHeaders { head: Head(&head), end_of_stream: false, details })
 }
 
 #[test]

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::{Head, SessionId};
 use crate::{
-    mcp::{Rejection, Response, Revision},
+    mcp::{ClientCapabilities, Rejection, Response, Revision, header},
     routing::Server,
 };
 
@@ -30,11 +30,21 @@ pub enum Input<'a> {
     RequestTrailers,
     ResponseHeaders {
         head: Head<'a>,
+        /// No body follows.
+        end_of_stream: bool,
         /// What Envoy says of the response (`response.code_details`), where its filter asks for it.
         details: Option<&'a str>,
     },
+    /// The next piece of a response whose body was asked for, or of the answer to a call that was made again.
+    ResponseBody {
+        body: &'a [u8],
+        end_of_stream: bool,
+    },
+    ResponseTrailers,
     /// The answer to [`Step::Session`].
     Session(SessionOutcome),
+    /// The answer to [`Step::Running`]: the server (`namespace/name`), where it is known.
+    Running(Option<Box<str>>),
     /// The answer to [`Step::Replay`].
     Replay(ReplayOutcome),
 }
@@ -62,6 +72,15 @@ pub enum Step {
     /// another session, make the call again with the request body that was sent, and pass the answer on;
     /// then [`Input::Replay`].
     Replay(SessionNeed, u16),
+    /// Look up which server runs the request of this JSON-RPC id in the session; then [`Input::Running`].
+    Running(SessionId, Box<str>),
+    /// The next piece of the response's body; `last`: nothing follows.
+    Piece { body: Vec<u8>, last: bool },
+    /// Send these messages to the server of the exchange, in its session, without waiting: errors for requests that its
+    /// client cannot be asked.
+    Reply(Vec<Vec<u8>>),
+    /// The requests that the client knows under these aliases are over: nobody may answer them any more.
+    Settle(Vec<String>),
     /// Nothing more is expected: end the stream with OK.
     End,
 }
@@ -72,7 +91,7 @@ pub struct Answer {
     pub mutation: Mutation,
     /// The new body; absent: as it came.
     pub body: Option<Vec<u8>>,
-    /// New modes for the rest of the exchange; only in an answer to request headers.
+    /// New modes for the rest of the exchange; only in an answer to headers.
     pub modes: Option<BodyModes>,
 }
 
@@ -81,6 +100,8 @@ pub struct Answer {
 pub struct BodyModes {
     pub request_body: BodyMode,
     pub response_headers: bool,
+    /// `FullDuplex` or `None`.
+    pub response_body: BodyMode,
 }
 
 /// Changes to the header fields.
@@ -130,7 +151,7 @@ pub enum CredentialPart {
     Key,
 }
 
-/// Which server session a call needs.
+/// Which server session a message needs.
 #[derive(Clone, Debug)]
 pub struct SessionNeed {
     pub session: SessionId,
@@ -138,9 +159,34 @@ pub struct SessionNeed {
     pub expires: u64,
     /// To offer to the server.
     pub revision: Revision,
+    /// To declare to the server.
+    pub capabilities: ClientCapabilities,
     pub server: Arc<Server>,
-    /// The name of the tool, for the header fields that policies of the server's route read.
-    pub tool: Box<str>,
+    /// What the message is about, for the header fields that policies of the server's route read.
+    pub subject: Subject,
+    /// Whether a session is opened where there is none. Answers and notifications mean nothing in another one.
+    pub opens: bool,
+    /// The message answers the request that the client knows under this alias, and may do so once.
+    pub settles: Option<Box<str>>,
+    /// The JSON-RPC id under which the client may cancel the request.
+    pub request: Option<Box<str>>,
+}
+
+/// What policies are told of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// `None`: it is an answer.
+    pub method: Option<&'static str>,
+    /// The header field for the server's own name or URI, and its value.
+    pub name: Option<(&'static str, Box<str>)>,
+}
+
+impl Subject {
+    /// The header fields.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let method = self.method.map(|method| (header::X_MCP_METHOD, method));
+        method.into_iter().chain(self.name.as_ref().map(|(field, name)| (*field, &**name)))
+    }
 }
 
 /// What came of looking a session up and opening one.
@@ -148,6 +194,10 @@ pub struct SessionNeed {
 pub enum SessionOutcome {
     /// The gateway session lives; for a server that issues sessions, its id and revision there.
     Ready(Option<(Box<str>, Revision)>),
+    /// There is none, and none is to be opened.
+    Missing,
+    /// The request was answered before, or is over.
+    Settled,
     /// The gateway session was ended by DELETE.
     Revoked,
     /// The store does not answer.
@@ -163,8 +213,8 @@ pub enum SessionOutcome {
 pub enum ReplayOutcome {
     /// The session lives after all: the server's answer stands.
     NotNeeded,
-    /// The attachment has passed, or is passing, the new answer to the client.
-    Answered,
+    /// There is another answer, of this `content-type`: its body follows as [`Input::ResponseBody`].
+    Answered { content_type: Option<Box<str>> },
     /// It could not be made; the client is told why.
     Failed(Rejection),
 }

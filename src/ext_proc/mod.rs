@@ -10,6 +10,7 @@
 //! last answer; whatever goes wrong ends in an `ImmediateResponse` or a gRPC error, which Envoy answers with 500.
 
 mod codec;
+mod errands;
 mod listen;
 mod service;
 mod session;

@@ -7,6 +7,7 @@ use envoy_types::pb::envoy::service::ext_proc::v3::{
     external_processor_server::{ExternalProcessor, ExternalProcessorServer},
 };
 use futures_util::{FutureExt as _, Stream, stream::try_unfold};
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::stream::Conversation;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     pub hairpin: Arc<Hairpin>,
     pub metrics: Arc<Metrics>,
+    /// What is done beside the exchanges; shutdown waits for it.
+    pub tasks: TaskTracker,
 }
 
 /// The external processor that routes MCP.

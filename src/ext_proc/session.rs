@@ -9,10 +9,10 @@ use tokio::time::timeout;
 use super::{Parts, codec};
 use crate::{
     clock::UnixTime,
-    exchange::{HairpinRight, Header, SessionNeed, SessionOutcome},
-    mcp::{self, Method, Rejection},
+    exchange::{HairpinRight, Header, SessionNeed, SessionOutcome, Subject},
+    mcp::{self, Rejection},
     outbound::{ReadError, read_all},
-    sessions::{Errand, Found, OpenError, OpenFailure, ServerSession, StoreError},
+    sessions::{Errand, Found, OpenError, OpenFailure, Opening, ServerSession, StoreError},
     telemetry::Attempt,
 };
 
@@ -32,6 +32,21 @@ pub(super) enum Session {
     Not(SessionOutcome),
 }
 
+impl Session {
+    fn id(&self) -> Option<&str> {
+        match self {
+            Self::At(session) => session.id(),
+            Self::Not(_) => None,
+        }
+    }
+}
+
+/// What stands in the store for the request known as `alias`: in another session a server counts from the beginning, and
+/// its first request there has the alias of the first one here.
+pub(super) fn asked_in(server_session: Option<&str>, alias: &str) -> String {
+    format!("{} {alias}", server_session.unwrap_or_default())
+}
+
 /// The server session that `need` asks for. `request` is the head of the client's request.
 pub(super) async fn find(parts: &Parts, need: &SessionNeed, request: &HeaderMap) -> Session {
     let found = timeout(SESSION_DEADLINE, find_or_open(parts, need, request)).await;
@@ -44,41 +59,47 @@ pub(super) async fn find(parts: &Parts, need: &SessionNeed, request: &HeaderMap)
 
 async fn find_or_open(parts: &Parts, need: &SessionNeed, request: &HeaderMap) -> Session {
     let server = if need.server.issues_sessions { need.server.name.as_str() } else { "" };
-    match parts.store.find(need.session, server).await {
-        Ok(Found::Revoked) => Session::Not(SessionOutcome::Revoked),
+    let found = match parts.store.find(need.session, server).await {
+        Ok(Found::Revoked) => return Session::Not(SessionOutcome::Revoked),
         Ok(Found::Session(session)) => Session::At(session),
-        Ok(Found::Missing) if need.server.issues_sessions => {
-            Call::of(need, request).open(parts, need, None).await
+        Ok(Found::Missing) if !need.server.issues_sessions => Session::Not(SessionOutcome::Ready(None)),
+        Ok(Found::Missing) if !need.opens => return Session::Not(SessionOutcome::Missing),
+        Ok(Found::Missing) => match Call::of(need, request).open(parts, need, None).await {
+            Session::At(session) => Session::At(session),
+            failed @ Session::Not(_) => return failed,
+        },
+        Err(error) => return Session::Not(store_failed(parts, &error)),
+    };
+    if let Some(alias) = &need.settles {
+        match parts.store.settle(need.session, &asked_in(found.id(), alias)).await {
+            Ok(true) => {}
+            Ok(false) => return Session::Not(SessionOutcome::Settled),
+            Err(error) => return Session::Not(store_failed(parts, &error)),
         }
-        Ok(Found::Missing) => Session::Not(SessionOutcome::Ready(None)),
-        Err(error) => Session::Not(store_failed(parts, &error)),
     }
+    if let Some(request) = &need.request {
+        parts.store.note(need.session, request, need.server.name.as_str()).await;
+    }
+    found
 }
 
 /// What the gateway's own requests for one call are made of.
 struct Call<'a> {
     right: HairpinRight,
     headers: Vec<Header<'a>>,
-    tool: String,
+    subject: &'a Subject,
 }
 
 impl<'a> Call<'a> {
-    fn of(need: &SessionNeed, request: &'a HeaderMap) -> Self {
+    fn of(need: &'a SessionNeed, request: &'a HeaderMap) -> Self {
         let (server, hostname) = (need.server.name.as_str().into(), need.server.hostname.as_str().into());
-        Self {
-            right: HairpinRight { server, hostname },
-            headers: codec::headers(request),
-            tool: mcp::header::value(&need.tool).into_owned(),
-        }
+        let right = HairpinRight { server, hostname };
+        Self { right, headers: codec::headers(request), subject: &need.subject }
     }
 
     /// What policies of the server's route read of the call.
-    fn set(&self) -> [Header<'_>; 2] {
-        let method = Method::ToolsCall.as_str().as_bytes();
-        [
-            Header { name: mcp::header::X_MCP_METHOD, value: method },
-            Header { name: mcp::header::X_MCP_TOOLNAME, value: self.tool.as_bytes() },
-        ]
+    fn set(&self) -> Vec<Header<'_>> {
+        self.subject.fields().map(|(name, value)| Header { name, value: value.as_bytes() }).collect()
     }
 
     fn errand<'b>(&'b self, set: &'b [Header<'b>]) -> Errand<'b> {
@@ -88,9 +109,16 @@ impl<'a> Call<'a> {
     /// Opens a server session, in the place of the `lost` one.
     async fn open(&self, parts: &Parts, need: &SessionNeed, lost: Option<&str>) -> Session {
         let set = self.set();
-        let opening = parts.hairpin.open(self.errand(&set), need.revision);
-        let (expires, server) = (UnixTime(need.expires), need.server.name.as_str());
-        let opened = match parts.store.open(need.session, expires, server, lost, opening).await {
+        let server = need.server.name.as_str();
+        let opening = Opening {
+            session: need.session,
+            expires: UnixTime(need.expires),
+            lost,
+            errand: self.errand(&set),
+            revision: need.revision,
+            capabilities: need.capabilities,
+        };
+        let opened = match Box::pin(parts.store.open_through(&parts.hairpin, opening)).await {
             Ok(opened) => opened,
             Err(failure) => {
                 parts.metrics.session(Attempt::Failed);
@@ -130,7 +158,7 @@ pub(super) struct Lost {
     pub(super) session: ServerSession,
     /// The body that was sent; absent where it was too large to keep.
     pub(super) call: Option<Vec<u8>>,
-    pub(super) request: HeaderMap,
+    pub(super) request: Arc<HeaderMap>,
     /// The new answer cannot go on in pieces: its whole body is read first.
     pub(super) whole: bool,
 }
@@ -146,6 +174,7 @@ pub(super) enum Replayed {
     Whole {
         status: u16,
         fields: Vec<(String, Vec<u8>)>,
+        content_type: Option<Box<str>>,
         body: Vec<u8>,
     },
     Failed(Rejection),
@@ -203,9 +232,15 @@ async fn try_replay(parts: &Parts, lost: Lost) -> Replayed {
         }
         // also: the new session is there, but the call was too large to keep; the client's next one works
         (Session::At(_), None)
-        | (Session::Not(SessionOutcome::Unavailable | SessionOutcome::Ready(_)), _) => {
-            Replayed::Failed(Rejection::ServerUnavailable { server })
-        }
+        | (
+            Session::Not(
+                SessionOutcome::Unavailable
+                | SessionOutcome::Ready(_)
+                | SessionOutcome::Missing
+                | SessionOutcome::Settled,
+            ),
+            _,
+        ) => Replayed::Failed(Rejection::ServerUnavailable { server }),
     }
 }
 
@@ -216,6 +251,11 @@ pub(super) fn answered(headers: &header::HeaderMap) -> Vec<(String, Vec<u8>)> {
         .iter()
         .filter(|(name, _)| !LEFT.contains(&name.as_str()) && !name.as_str().starts_with("x-envoy-"));
     kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// What the body of an answer is.
+pub(super) fn content_type(headers: &header::HeaderMap) -> Option<Box<str>> {
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(Into::into)
 }
 
 const LEFT: &[&str] = &[
@@ -233,12 +273,25 @@ const LEFT: &[&str] = &[
 
 async fn collected(answer: reqwest::Response, server: String) -> Replayed {
     let (status, fields) = (answer.status().as_u16(), answered(answer.headers()));
+    let content_type = content_type(answer.headers());
     match read_all(answer, MAX_REPLAYED_ANSWER).await {
-        Ok(body) => Replayed::Whole { status, fields, body },
+        Ok(body) => Replayed::Whole { status, fields, content_type, body },
         Err(ReadError::TooLarge) => {
             tracing::warn!(server, "the answer to a call that was made again is too large to hold");
             Replayed::Failed(Rejection::Internal)
         }
         Err(ReadError::Broken(_)) => Replayed::Failed(Rejection::ServerUnavailable { server }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_request_of_another_server_session_is_another_one() {
+        assert_eq!(asked_in(Some("a"), "alias"), asked_in(Some("a"), "alias"));
+        assert_ne!(asked_in(Some("a"), "alias"), asked_in(Some("b"), "alias"));
+        assert_ne!(asked_in(None, "alias"), asked_in(Some("b"), "alias"));
     }
 }

@@ -79,6 +79,7 @@ impl Gateway {
             store,
             hairpin: Arc::clone(&hairpin),
             metrics: Arc::clone(&metrics),
+            tasks: tasks.clone(),
         });
         let readiness = Readiness {
             routes,

@@ -54,6 +54,7 @@ pub enum Phase {
     RequestHeaders,
     RequestBody,
     ResponseHeaders,
+    ResponseBody,
 }
 
 /// What came of an attempt.

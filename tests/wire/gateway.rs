@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -20,7 +20,7 @@ use mcp_gateway::{
     credentials::{KeyRing, Sealer},
     exchange::{Session, SessionId},
     ext_proc::{Bound, Listen, Parts, Router, serve},
-    mcp::Revision,
+    mcp::{ClientCapabilities, Revision},
     routing::{
         Authority, CallCredential, Limits, ObjectName, Prefix, Routes, ServerSpec, Spec, Timeouts, compile,
     },
@@ -34,6 +34,8 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
+
+use tokio_util::task::TaskTracker;
 
 use crate::catalogue::catalogue;
 
@@ -52,6 +54,8 @@ pub(crate) struct Gateway {
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) routers: JoinSet<()>,
+    /// What is done beside the exchanges.
+    beside: TaskTracker,
     /// Ended with the gateway.
     _upstream: JoinSet<()>,
 }
@@ -66,7 +70,7 @@ impl Gateway {
 
     /// Without routes.
     pub(crate) async fn start_on(listen: Listen) -> Self {
-        let mut tasks = JoinSet::new();
+        let (mut tasks, tasks_beside) = (JoinSet::new(), TaskTracker::new());
         let upstream = Arc::new(Upstream::default());
         let private_host = start_upstream(Arc::clone(&upstream), &mut tasks).await.to_string();
         let (routes, metrics) = (Arc::new(Routes::default()), Arc::new(Metrics::new()));
@@ -78,6 +82,7 @@ impl Gateway {
             store: Arc::new(Store::memory(100, clock::now)),
             hairpin: Arc::new(hairpin),
             metrics: Arc::clone(&metrics),
+            tasks: tasks_beside.clone(),
         });
         let bound: Bound = listen.bind().await.unwrap();
         let address = bound.address().unwrap();
@@ -99,8 +104,16 @@ impl Gateway {
             sealer,
             upstream,
             routers,
+            beside: tasks_beside,
             _upstream: tasks,
         }
+    }
+
+    /// What was begun beside the exchanges is done.
+    pub(crate) async fn is_quiet(&self) {
+        self.beside.close();
+        timeout(SOON, self.beside.wait()).await.expect("something goes on and on");
+        self.beside.reopen();
     }
 
     /// The router has ended.
@@ -110,6 +123,11 @@ impl Gateway {
 
     /// The id of a gateway session; `number` tells sessions apart.
     pub(crate) fn session(&self, number: u8) -> String {
+        self.session_of(number, ClientCapabilities::default())
+    }
+
+    /// The same, of a client that has announced `capabilities`.
+    pub(crate) fn session_of(&self, number: u8, capabilities: ClientCapabilities) -> String {
         let (id, now) = (SessionId([number; 16]), clock::now());
         let expires = now.plus(Duration::from_hours(1)).0;
         let revision = Revision::LATEST;
@@ -117,7 +135,7 @@ impl Gateway {
             id,
             issued: now.0,
             expires,
-            capabilities: 0,
+            capabilities,
             revision,
             virtual_server: None,
         })
@@ -168,6 +186,8 @@ pub(crate) struct Upstream {
     /// Calls wait for [`Upstream::release`].
     pub(crate) holds: AtomicBool,
     pub(crate) release: Notify,
+    /// JSON-RPC errors that came through Envoy, each after the session it came in.
+    pub(crate) errors: Mutex<Vec<(String, String)>>,
     /// No sessions are opened.
     pub(crate) refuses: AtomicBool,
 }
@@ -200,6 +220,11 @@ async fn answer(State(upstream): State<Arc<Upstream>>, headers: HeaderMap, body:
     }
     if !upstream.knows(headers.get("mcp-session-id")) {
         return (StatusCode::NOT_FOUND, "gone").into_response();
+    }
+    if body.contains(r#""error""#) {
+        let session = headers["mcp-session-id"].to_str().unwrap().to_owned();
+        upstream.errors.lock().unwrap().push((session, body));
+        return StatusCode::ACCEPTED.into_response();
     }
     if body.contains(r#""ping""#) {
         upstream.pings.fetch_add(1, Ordering::SeqCst);

@@ -15,4 +15,5 @@ mod gateway;
 mod phases;
 mod process;
 mod replays;
+mod rewritten;
 mod stream;

@@ -91,6 +91,16 @@ impl Exchange {
         self.send(Message::ResponseBody(http_body(body, end_of_stream))).await;
     }
 
+    /// The head of an event stream.
+    pub(crate) async fn event_stream(&mut self) {
+        let fields = [(":status", "200"), ("content-type", "text/event-stream"), ("content-length", "4")];
+        self.send(Message::ResponseHeaders(headers(&fields, false))).await;
+    }
+
+    pub(crate) async fn response_trailers(&mut self) {
+        self.send(Message::ResponseTrailers(HttpTrailers::default())).await;
+    }
+
     /// Nothing more comes from Envoy.
     pub(crate) fn half_close(&mut self) {
         self.to = None;
@@ -139,6 +149,14 @@ impl Exchange {
     pub(crate) async fn response_headers_answer(&mut self) -> Answer {
         match self.reply().await {
             Reply::ResponseHeaders(headers) => Answer(headers.response.unwrap_or_default()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next piece of the response's body, and whether it is the last.
+    pub(crate) async fn response_piece(&mut self) -> (String, bool) {
+        match self.reply().await {
+            Reply::ResponseBody(body) => Answer(body.response.unwrap_or_default()).piece(),
             other => panic!("{other:?}"),
         }
     }

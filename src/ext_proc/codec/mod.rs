@@ -55,6 +55,7 @@ pub(super) enum Pending {
     ResponseHeaders {
         end_of_stream: bool,
     },
+    ResponseTrailers,
 }
 
 /// A step that does not answer what Envoy waits for. Never to be papered over: an answer to something else, or an
@@ -148,7 +149,13 @@ pub(super) fn answer(
         Pending::ResponseHeaders { .. } => {
             without_body(pending, body.as_ref())?;
             let (common, _) = common(mutation);
-            out.push_back(response(Reply::ResponseHeaders(HeadersResponse { response: Some(common) })));
+            let reply = Reply::ResponseHeaders(HeadersResponse { response: Some(common) });
+            let mode_override = modes.map(processing_mode);
+            out.push_back(ProcessingResponse { mode_override, ..response(reply) });
+        }
+        Pending::ResponseTrailers => {
+            without_body(pending, body.as_ref())?;
+            out.push_back(response(Reply::ResponseTrailers(TrailersResponse::default())));
         }
     }
     Ok(())
@@ -218,15 +225,13 @@ pub(super) fn replaced_head(
         header_mutation: Some(HeaderMutation { set_headers, remove_headers }),
         ..CommonResponse::default()
     };
-    let mode = ProcessingMode {
-        // both are always stated: naming one would reset the other
-        request_body_mode: BodySendMode::Buffered.into(),
-        response_body_mode: BodySendMode::FullDuplexStreamed.into(),
-        response_trailer_mode: HeaderSendMode::Send.into(),
-        ..ProcessingMode::default()
+    let modes = BodyModes {
+        request_body: BodyMode::Buffered,
+        response_headers: true,
+        response_body: BodyMode::FullDuplex,
     };
     ProcessingResponse {
-        mode_override: Some(mode),
+        mode_override: Some(processing_mode(modes)),
         ..response(Reply::ResponseHeaders(HeadersResponse { response: Some(common) }))
     }
 }
@@ -323,20 +328,24 @@ fn set(name: &str, raw_value: Vec<u8>) -> HeaderValueOption {
     }
 }
 
+/// All modes are stated: naming one body's would reset the other's. Trailers come with a body in pieces.
 fn processing_mode(modes: BodyModes) -> ProcessingMode {
-    let request_body_mode = match modes.request_body {
+    let body = |mode| match mode {
         BodyMode::None => BodySendMode::None,
         BodyMode::Buffered => BodySendMode::Buffered,
         BodyMode::FullDuplex => BodySendMode::FullDuplexStreamed,
     };
-    let response_header_mode =
-        if modes.response_headers { HeaderSendMode::Send } else { HeaderSendMode::Skip };
-    ProcessingMode {
-        request_body_mode: request_body_mode.into(),
-        response_body_mode: BodySendMode::None.into(),
-        response_header_mode: response_header_mode.into(),
+    let send = |wanted| if wanted { HeaderSendMode::Send } else { HeaderSendMode::Skip };
+    let mut mode = ProcessingMode {
+        request_body_mode: body(modes.request_body).into(),
+        response_body_mode: body(modes.response_body).into(),
+        response_header_mode: send(modes.response_headers).into(),
         ..ProcessingMode::default()
+    };
+    if modes.response_body == BodyMode::FullDuplex {
+        mode.response_trailer_mode = HeaderSendMode::Send.into();
     }
+    mode
 }
 
 #[cfg(test)]

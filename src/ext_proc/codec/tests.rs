@@ -157,7 +157,7 @@ fn modes_are_always_stated_whole() {
         (BodyMode::None, false, "None, response headers Skip"),
         (BodyMode::Buffered, true, "Buffered, response headers Send"),
     ] {
-        let modes = Some(BodyModes { request_body, response_headers });
+        let modes = Some(BodyModes { request_body, response_headers, response_body: BodyMode::None });
         let answer = answered(pending, Answer { modes, ..Answer::default() }, "").unwrap();
         let expected =
             format!("request headers\n  modes: request body {expected}, body None, trailers Default\n");
@@ -197,7 +197,7 @@ fn another_answer_replaces_the_one_that_envoy_holds() {
     assert_eq!(
         render(&replaced_head(200, fields(), old)),
         "response headers\n  set :status: 200\n  set content-type: text/event-stream\n  remove content-length\n  \
-         remove mcp-session-id\n  modes: request body Buffered, response headers Default, body \
+         remove mcp-session-id\n  modes: request body Buffered, response headers Send, body \
          FullDuplexStreamed, trailers Send\n"
     );
     let pieces: String =

@@ -1,6 +1,7 @@
 //! One gRPC stream, which is one HTTP exchange: messages in, answers out, waits in between.
 
 mod relay;
+mod steps;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -10,24 +11,27 @@ use envoy_types::pb::envoy::{
         HttpBody, HttpHeaders, ProcessingRequest, ProcessingResponse, processing_request::Request as Message,
     },
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{Code, Status, Streaming};
 
-use self::relay::{MAX_REPLAYED_CALL, Relay};
+use self::relay::Relay;
 use super::{
     Parts,
     codec::{self, Pending},
-    session::{self, Session},
+    errands::Peer,
 };
 use crate::{
-    exchange::{Answer, BodyMode, Exchange, Head, Input, SessionNeed, SessionOutcome, Step},
-    mcp::{Rejection, Response, header},
+    exchange::{Answer, BodyMode, Exchange, Head, Input},
+    mcp::Rejection,
     sessions::ServerSession,
-    telemetry::{Outcome, Phase},
+    telemetry::Outcome,
 };
 
 /// Longest time that a body may take to arrive in pieces (`FULL_DUPLEX_STREAMED`, where Envoy has no timeout).
 pub const DUPLEX_DEADLINE: Duration = Duration::from_mins(1);
+
+/// How long an answer on which nothing comes goes on with the state that it has begun with.
+const RENEWAL: Duration = Duration::from_secs(30);
 
 /// What stands beside the message in what Envoy sends.
 struct Beside {
@@ -49,11 +53,13 @@ pub(super) struct Conversation {
     since: Instant,
     out: VecDeque<ProcessingResponse>,
     over: bool,
-    request: HeaderMap,
+    request: Arc<HeaderMap>,
     /// What of the request's body has come and is not answered.
     received: Vec<u8>,
     /// The call as it went to the server, where it may have to be made again.
     call: Option<Vec<u8>>,
+    /// Whom the message goes to, in which gateway session.
+    peer: Option<Peer>,
     /// The server session that the call was sent in.
     session: Option<ServerSession>,
     response: HeaderMap,
@@ -74,9 +80,10 @@ impl Conversation {
             since: Instant::now(),
             out: VecDeque::with_capacity(2),
             over: false,
-            request: HeaderMap::default(),
+            request: Arc::default(),
             received: Vec::new(),
             call: None,
+            peer: None,
             session: None,
             response: HeaderMap::default(),
             relay: None,
@@ -114,7 +121,8 @@ impl Conversation {
             | Pending::Held { complete: true }
             | Pending::Piece { .. }
             | Pending::RequestTrailers
-            | Pending::ResponseHeaders { .. } => false,
+            | Pending::ResponseHeaders { .. }
+            | Pending::ResponseTrailers => false,
         }
     }
 
@@ -129,7 +137,7 @@ impl Conversation {
                 }
             }
         } else {
-            self.inbound.message().await.map_err(unread)?
+            self.inbound_message().await?
         };
         match message {
             Some(message) => {
@@ -152,6 +160,22 @@ impl Conversation {
         }
     }
 
+    /// Waits for what Envoy sends next. However long it takes, no old state is kept alive.
+    async fn inbound_message(&mut self) -> Result<Option<ProcessingRequest>, Status> {
+        loop {
+            self.renew();
+            if let Ok(message) = timeout(RENEWAL, self.inbound.message()).await {
+                return message.map_err(unread);
+            }
+        }
+    }
+
+    fn renew(&mut self) {
+        if let (Some(exchange), Some(snapshot)) = (&mut self.exchange, self.parts.routes.load()) {
+            exchange.renew(&snapshot);
+        }
+    }
+
     fn message(&mut self, message: Message, beside: &Beside) -> Result<(), Status> {
         match message {
             Message::RequestHeaders(headers) => self.request_headers(headers, beside),
@@ -161,6 +185,15 @@ impl Conversation {
                 self.handle(Input::RequestTrailers)
             }
             Message::ResponseHeaders(headers) => self.response_headers(headers, beside.details.as_deref()),
+            Message::ResponseBody(body) if self.is_answering() => {
+                let HttpBody { body, end_of_stream, .. } = body;
+                self.since = Instant::now();
+                self.handle(Input::ResponseBody { body: &body, end_of_stream })
+            }
+            Message::ResponseTrailers(_) if self.is_answering() => {
+                self.pend(Pending::ResponseTrailers);
+                self.handle(Input::ResponseTrailers)
+            }
             Message::ResponseBody(_) | Message::ResponseTrailers(_) => Err(self.out_of_order()),
         }
     }
@@ -177,7 +210,7 @@ impl Conversation {
         };
         let (body_mode, virtual_server) = (beside.body_mode, beside.virtual_server.as_deref());
         self.body_mode = body_mode;
-        self.request = headers.unwrap_or_default();
+        self.request = headers.unwrap_or_default().into();
         let mut exchange = Exchange::new(snapshot);
         let head = codec::headers(&self.request);
         let head = Head(&head);
@@ -221,7 +254,9 @@ impl Conversation {
             return self.answer(Answer::default());
         };
         let head = codec::headers(&self.response);
-        exchange.handle(Input::ResponseHeaders { head: Head(&head), details }, &*self.parts.sealer);
+        let head = Head(&head);
+        let end_of_stream = headers.end_of_stream;
+        exchange.handle(Input::ResponseHeaders { head, end_of_stream, details }, &*self.parts.sealer);
         Ok(())
     }
 
@@ -235,78 +270,13 @@ impl Conversation {
         }
     }
 
+    fn is_answering(&self) -> bool {
+        self.exchange.as_ref().is_some_and(Exchange::is_answering)
+    }
+
     fn pend(&mut self, pending: Pending) {
         self.pending = pending;
         self.since = Instant::now();
-    }
-
-    async fn take(&mut self, step: Step) -> Result<(), Status> {
-        match step {
-            Step::Answer(answer) => self.answer(answer),
-            Step::Respond(response, reason) => {
-                self.respond(response, reason);
-                Ok(())
-            }
-            Step::Session(need) => self.find_session(need).await,
-            Step::Replay(need, status) => self.replay(need, status),
-            Step::End if self.pending != Pending::Nothing => Err(self.out_of_order()),
-            Step::End => {
-                self.over = true;
-                Ok(())
-            }
-        }
-    }
-
-    fn answer(&mut self, answer: Answer) -> Result<(), Status> {
-        self.outcome = outcome(&answer, self.outcome);
-        let received = std::mem::take(&mut self.received);
-        if self.session.is_some() {
-            let sent = answer.body.as_ref().unwrap_or(&received);
-            self.call = (sent.len() <= MAX_REPLAYED_CALL).then(|| sent.clone());
-        }
-        self.answered();
-        codec::answer(self.pending, answer, received, &mut self.out)
-            .map_err(|unfit| Status::internal(unfit.to_string()))?;
-        self.pending = Pending::Nothing;
-        Ok(())
-    }
-
-    fn refuse(&mut self, rejection: &Rejection) {
-        self.respond(rejection.response(None), rejection.reason());
-        self.over = true;
-    }
-
-    fn respond(&mut self, response: Response, reason: &'static str) {
-        self.answered();
-        self.outcome = Outcome::Refused;
-        self.parts.metrics.refused(reason);
-        self.out.push_back(codec::immediate(response, reason));
-        self.pending = Pending::Nothing;
-    }
-
-    fn answered(&self) {
-        let phase = match self.pending {
-            Pending::Nothing => return,
-            Pending::RequestHeaders { .. } => Phase::RequestHeaders,
-            Pending::RequestBody
-            | Pending::Held { .. }
-            | Pending::Piece { .. }
-            | Pending::RequestTrailers => Phase::RequestBody,
-            Pending::ResponseHeaders { .. } => Phase::ResponseHeaders,
-        };
-        self.parts.metrics.answered(phase, self.since.elapsed());
-    }
-
-    async fn find_session(&mut self, need: SessionNeed) -> Result<(), Status> {
-        let outcome = match session::find(&self.parts, &need, &self.request).await {
-            Session::Not(outcome) => outcome,
-            Session::At(session) => {
-                let known = session.id().map(|id| (id.into(), session.revision()));
-                self.session = Some(session).filter(|session| session.id().is_some());
-                SessionOutcome::Ready(known)
-            }
-        };
-        self.handle(Input::Session(outcome))
     }
 
     fn out_of_order(&self) -> Status {
@@ -325,23 +295,6 @@ impl Conversation {
 impl Drop for Conversation {
     fn drop(&mut self) {
         self.parts.metrics.stream_closed(self.outcome);
-    }
-}
-
-/// What an answer makes of the exchange.
-fn outcome(answer: &Answer, before: Outcome) -> Outcome {
-    let sets = |name| answer.mutation.set.iter().any(|(set, _)| *set == name);
-    let skips_body = answer.modes.is_some_and(|modes| modes.request_body == BodyMode::None);
-    if before != Outcome::Abandoned {
-        before
-    } else if answer.mutation.route_to.is_some() {
-        Outcome::Server
-    } else if sets(header::X_MCP_ROUTED) {
-        Outcome::Broker
-    } else if skips_body {
-        Outcome::Untouched
-    } else {
-        before
     }
 }
 

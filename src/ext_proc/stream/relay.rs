@@ -5,15 +5,15 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use envoy_types::pb::envoy::service::ext_proc::v3::{
     ProcessingRequest, processing_request::Request as Message,
 };
-use tokio::time::{timeout, timeout_at};
-use tonic::Status;
+use tokio::time::{sleep, timeout, timeout_at};
+use tonic::{Status, Streaming};
 
-use super::Conversation;
+use super::{Conversation, RENEWAL};
 use crate::{
-    exchange::{BodyMode, Input, ReplayOutcome, SessionNeed},
+    exchange::{BodyMode, Exchange, Input, ReplayOutcome, SessionNeed, Step},
     ext_proc::{
         codec::{self, Pending},
-        session::{self, Lost, Replayed, SESSION_DEADLINE},
+        session::{self, Lost, Replayed, SESSION_DEADLINE, content_type},
     },
     mcp::Rejection,
     telemetry::Outcome,
@@ -44,7 +44,7 @@ pub(super) enum Relay {
 impl Conversation {
     pub(super) fn replay(&mut self, need: SessionNeed, status: u16) -> Result<(), Status> {
         let session = self.session.take().ok_or_else(|| self.out_of_order())?;
-        let request = std::mem::take(&mut self.request);
+        let request = Arc::clone(&self.request);
         // Envoy takes another body in pieces where it holds one and may still be told how it is to come
         let whole = self.pending != (Pending::ResponseHeaders { end_of_stream: false })
             || self.body_mode == BodyMode::FullDuplex;
@@ -69,17 +69,22 @@ impl Conversation {
                     None => Err(Status::cancelled("the stream has ended")),
                 }
             }
-            // whatever Envoy still sends of the old answer is left unread: it ends with the stream
             Relay::Running(mut answer) => {
-                match answer.chunk().await {
-                    Ok(Some(piece)) => {
-                        self.out.extend(codec::response_pieces(piece.into(), false));
+                self.renew();
+                let piece = tokio::select! {
+                    () = sleep(RENEWAL) => {
                         self.relay = Some(Relay::Running(answer));
+                        return Ok(());
                     }
-                    Ok(None) => self.out.extend(codec::response_pieces(Vec::new(), true)),
-                    Err(error) => return Err(broken(&error)),
+                    piece = answer.chunk() => piece.map_err(|error| broken(&error))?,
+                    error = passed_over(&mut self.inbound) => return Err(error),
+                };
+                let (body, end_of_stream) = (piece.as_deref().unwrap_or_default(), piece.is_none());
+                self.handle(Input::ResponseBody { body, end_of_stream })?;
+                if !end_of_stream {
+                    self.relay = Some(Relay::Running(answer));
                 }
-                Ok(())
+                self.steps().await
             }
         }
     }
@@ -106,22 +111,65 @@ impl Conversation {
                 let (status, fields) = (answer.status().as_u16(), session::answered(answer.headers()));
                 let old = codec::plain_names(std::mem::take(&mut self.response));
                 self.out.push_back(codec::replaced_head(status, fields, old));
+                let content_type = content_type(answer.headers());
                 self.relay = Some(Relay::Due(answer));
-                self.replayed()
+                self.replayed(content_type)
             }
-            Replayed::Whole { status, fields, body } => {
+            Replayed::Whole { status, fields, content_type, body } => {
+                self.replayed(content_type)?;
+                self.handle(Input::ResponseBody { body: &body, end_of_stream: true })?;
+                let body = self.whole().await?;
                 self.out.push_back(codec::replaced(status, fields, body));
-                self.replayed()
+                Ok(())
             }
         }
     }
 
     /// The client gets another answer instead of the one that Envoy holds.
-    fn replayed(&mut self) -> Result<(), Status> {
+    fn replayed(&mut self, content_type: Option<Box<str>>) -> Result<(), Status> {
         self.answered();
         self.outcome = Outcome::Replayed;
         self.pending = Pending::Nothing;
-        self.handle(Input::Replay(ReplayOutcome::Answered))
+        self.handle(Input::Replay(ReplayOutcome::Answered { content_type }))
+    }
+
+    /// Takes the steps there are.
+    async fn steps(&mut self) -> Result<(), Status> {
+        while let Some(step) = self.exchange.as_mut().and_then(Exchange::poll) {
+            self.take(step).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the steps there are, and keeps the pieces of the body.
+    async fn whole(&mut self) -> Result<Vec<u8>, Status> {
+        let mut whole = Vec::new();
+        while let Some(step) = self.exchange.as_mut().and_then(Exchange::poll) {
+            match step {
+                Step::Piece { mut body, .. } => whole.append(&mut body),
+                step @ (Step::Answer(_)
+                | Step::Respond(..)
+                | Step::Session(_)
+                | Step::Replay(..)
+                | Step::Running(..)
+                | Step::Reply(_)
+                | Step::Settle(_)
+                | Step::End) => self.take(step).await?,
+            }
+        }
+        Ok(whole)
+    }
+}
+
+/// Reads whatever Envoy still sends of the old answer, until the stream breaks: left unread, it would fill the window
+/// that all exchanges of the connection share.
+async fn passed_over(inbound: &mut Streaming<ProcessingRequest>) -> Status {
+    loop {
+        match inbound.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return std::future::pending().await,
+            Err(error) => return error,
+        }
     }
 }
 

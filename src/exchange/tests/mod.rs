@@ -1,23 +1,46 @@
 //! Exchanges as lists of inputs and steps; answers are rendered one change a line.
 
-use std::fmt::Write as _;
+mod answers;
+mod cancel;
+mod in_path;
+mod long;
+mod refusals;
+mod response_body;
+mod rewriting;
+
+use std::{fmt::Write as _, sync::Arc};
 
 use super::*;
-use crate::{mcp::Revision, routing::fixture};
+use crate::{
+    mcp::{ClientCapabilities, Revision, ServerCapabilities},
+    routing::{Discovered, ObjectName, Primitive, Snapshot, compile, fixture},
+};
 
-/// Tokens that can be read: `live`, `readers` (bound to a virtual server) and `old`; a right is `SERVER@HOSTNAME`.
+/// Tokens that can be read: `live`, `live-BITS` (of a client with these capabilities), `readers` (bound to a virtual
+/// server), `other` (another one) and `old`; a right is `SERVER@HOSTNAME`.
 pub(super) struct PlainTokens;
 
 impl Tokens for PlainTokens {
     fn open_session(&self, token: &[u8]) -> Result<Session, SessionFault> {
-        let virtual_server = match token {
-            b"live" => None,
-            b"readers" => Some("mcp-test/readers".into()),
-            b"old" => return Err(SessionFault::Expired),
+        let token = std::str::from_utf8(token).map_err(|_not_text| SessionFault::Unknown)?;
+        let bits = token.strip_prefix("live-").and_then(|bits| bits.parse().ok());
+        let (id, virtual_server) = match token {
+            "live" => (7, None),
+            _ if bits.is_some() => (7, None),
+            "other" => (8, None),
+            "readers" => (7, Some("mcp-test/readers".into())),
+            "old" => return Err(SessionFault::Expired),
             _ => return Err(SessionFault::Unknown),
         };
-        let (id, revision) = (SessionId([7; 16]), Revision::V2025_11_25);
-        Ok(Session { id, issued: 0, expires: 99, capabilities: 0, revision, virtual_server })
+        let (id, revision) = (SessionId([id; 16]), Revision::V2025_11_25);
+        Ok(Session {
+            id,
+            issued: 0,
+            expires: 99,
+            capabilities: ClientCapabilities(bits.unwrap_or_default()),
+            revision,
+            virtual_server,
+        })
     }
 
     fn open_hairpin(&self, token: &[u8]) -> Option<HairpinRight> {
@@ -27,6 +50,18 @@ impl Tokens for PlainTokens {
 
     fn open_probe(&self, token: &[u8]) -> Option<Box<str>> {
         std::str::from_utf8(token).ok()?.strip_prefix("probe-").map(Into::into)
+    }
+
+    fn seal_alias(&self, kind: AliasKind, alias: &Alias) -> String {
+        let Alias { session, server, original } = alias;
+        format!("{kind:?}|{}|{server}|{original}", session.0[0])
+    }
+
+    fn open_alias(&self, kind: AliasKind, token: &str) -> Option<Alias> {
+        let mut parts = token.splitn(4, '|');
+        (parts.next()? == format!("{kind:?}")).then_some(())?;
+        let session = SessionId([parts.next()?.parse().ok()?; 16]);
+        Some(Alias { session, server: parts.next()?.into(), original: parts.next()?.into() })
     }
 
     fn seal_routed(&self, virtual_servers: &[&str]) -> String {
@@ -51,7 +86,11 @@ pub(super) struct Run(Exchange);
 
 impl Run {
     pub(super) fn new() -> Self {
-        Self(Exchange::new(fixture::snapshot()))
+        Self::on(fixture::snapshot())
+    }
+
+    fn on(snapshot: Arc<Snapshot>) -> Self {
+        Self(Exchange::new(snapshot))
     }
 
     pub(super) fn handle(&mut self, input: Input<'_>) -> String {
@@ -83,9 +122,21 @@ impl Run {
         self.handle(Input::RequestBody { body: body.as_bytes(), end_of_stream: true })
     }
 
+    /// The head of a response of this content type, and what more stands in it.
+    fn answered(&mut self, content_type: &str, more: &[(&str, &str)]) -> String {
+        let fields = [&[(":status", "200"), ("content-type", content_type)], more].concat();
+        let headers: Vec<_> =
+            fields.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect();
+        self.handle(Input::ResponseHeaders { head: Head(&headers), end_of_stream: false, details: None })
+    }
+
+    fn piece(&mut self, body: &str, end_of_stream: bool) -> String {
+        self.handle(Input::ResponseBody { body: body.as_bytes(), end_of_stream })
+    }
+
     pub(super) fn response(&mut self, status: &str) -> String {
         let headers = [Header { name: ":status", value: status.as_bytes() }];
-        self.handle(Input::ResponseHeaders { head: Head(&headers), details: None })
+        self.handle(Input::ResponseHeaders { head: Head(&headers), end_of_stream: false, details: None })
     }
 }
 
@@ -105,12 +156,9 @@ fn render(step: &Step, out: &mut String) {
                 writeln!(out, "  route to {}", server.name).unwrap();
             }
             if let Some(modes) = answer.modes {
-                writeln!(
-                    out,
-                    "  modes {:?}, response headers {}",
-                    modes.request_body, modes.response_headers
-                )
-                .unwrap();
+                let BodyModes { request_body, response_headers, response_body } = modes;
+                let more = if response_body == BodyMode::None { "" } else { ", response body" };
+                writeln!(out, "  modes {request_body:?}, response headers {response_headers}{more}").unwrap();
             }
             if let Some(body) = &answer.body {
                 writeln!(out, "  body {}", String::from_utf8_lossy(body)).unwrap();
@@ -122,8 +170,22 @@ fn render(step: &Step, out: &mut String) {
                 writeln!(out, "  set {name}: {value}").unwrap();
             }
         }
-        Step::Session(need) => writeln!(out, "session {} {}", need.server.name, need.tool).unwrap(),
+        Step::Session(need) => {
+            let name = need.subject.name.as_ref().map_or("", |(_, name)| name);
+            writeln!(out, "session {} {name}", need.server.name).unwrap();
+        }
         Step::Replay(need, status) => writeln!(out, "replay {} {status}", need.server.name).unwrap(),
+        Step::Running(_, request) => writeln!(out, "running {request}").unwrap(),
+        Step::Piece { body, last } => {
+            let last = if *last { "last " } else { "" };
+            writeln!(out, "{last}piece {}", String::from_utf8_lossy(body)).unwrap();
+        }
+        Step::Reply(messages) => {
+            for reply in messages {
+                writeln!(out, "reply {}", String::from_utf8_lossy(reply)).unwrap();
+            }
+        }
+        Step::Settle(aliases) => writeln!(out, "settle {}", aliases.join(" ")).unwrap(),
         Step::End => writeln!(out, "end").unwrap(),
     }
 }
@@ -134,6 +196,42 @@ pub(super) fn with<'a>(
 ) -> Vec<(&'a str, &'a str)> {
     let replaced = |name: &str| more.iter().any(|(other, _)| *other == name);
     headers.iter().filter(|(name, _)| !replaced(name)).chain(more).copied().collect()
+}
+
+/// The servers of the fixture, changed: first `mcp-test/github`, then `mcp-test/time`.
+fn changed(change: impl FnOnce(&mut Discovered, &mut Discovered)) -> Arc<Snapshot> {
+    let mut catalogue = fixture::catalogue();
+    let names = ["mcp-test/github", "mcp-test/time"].map(|name| ObjectName::parse(name).unwrap());
+    let [mut github, mut time] = names.clone().map(|name| (*catalogue.servers[&name]).clone());
+    change(&mut github, &mut time);
+    catalogue.servers.extend(names.into_iter().zip([github, time].map(Arc::new)));
+    Arc::new(compile(&fixture::spec(), &catalogue).0)
+}
+
+/// Servers that have everything, the second one a resource of the same URI.
+fn full() -> Arc<Snapshot> {
+    changed(|github, time| {
+        github.capabilities = ServerCapabilities(
+            ServerCapabilities::PROMPTS | ServerCapabilities::RESOURCES | ServerCapabilities::COMPLETIONS,
+        );
+        time.capabilities = github.capabilities;
+        github.prompts.push(fixture::item(Primitive::Prompt, "review"));
+        github.resources.push(fixture::item(Primitive::Resource, "file:///a"));
+        time.resources.push(fixture::item(Primitive::Resource, "file:///a"));
+    })
+}
+
+/// A POST of `body` in `session`, as far as the first steps it leads to.
+fn posted_in(session: &str, snapshot: Arc<Snapshot>, body: &str) -> (Run, String) {
+    let mut run = Run::on(snapshot);
+    let head = run.head(&with(POST, &[("mcp-session-id", session)]), false, BodyMode::Buffered);
+    assert_eq!(head, WAITS_FOR_THE_BODY);
+    let steps = run.body(body);
+    (run, steps)
+}
+
+fn ready() -> Input<'static> {
+    Input::Session(SessionOutcome::Ready(Some(("srv-1".into(), Revision::V2025_06_18))))
 }
 
 /// What comes of a POST with `more` header fields and `body`, in buffered mode.
@@ -298,184 +396,4 @@ fn another_applications_host_is_left_alone() {
       modes None, response headers false
     end
     "#);
-}
-
-#[test]
-fn a_servers_host_is_refused_to_clients() {
-    for authority in ["github.mcp.local", "GITHUB.mcp.local:8001"] {
-        assert!(posted(&[(":authority", authority)], CALL).starts_with("respond 403 "));
-    }
-}
-
-#[test]
-fn the_gateways_own_request_needs_a_right_for_a_registered_host() {
-    let own = |right| {
-        Run::new().head(
-            &with(
-                POST,
-                &[("x-mcp-hairpin", right), ("x-mcp-toolname", "get_me"), ("mcp-session-id", "srv-1")],
-            ),
-            false,
-            BodyMode::Buffered,
-        )
-    };
-    insta::assert_snapshot!(own("mcp-test/github@github.mcp.local"), @r#"
-    answer
-      set :authority: github.mcp.local
-      set :path: /mcp/?v=1
-      set x-mcp-api-key: <Key>
-      set authorization: <Whole>
-      remove x-mcp-hairpin
-      route to mcp-test/github
-      modes None, response headers false
-    end
-    "#);
-    for wrong in ["", "forged", "mcp-test/none@github.mcp.local", "mcp-test/github@moved.mcp.local"] {
-        assert!(own(wrong).starts_with("respond 403 "), "{wrong}");
-    }
-}
-
-#[test]
-fn what_nobody_could_decide_on_is_refused_with_the_requests_id() {
-    let deep =
-        format!(r#"{{"jsonrpc":"2.0","id":5,"method":"x","params":{}{}}}"#, "[".repeat(5), "]".repeat(5));
-    for (more, body, expected) in [
-        (&[("content-type", "text/plain")][..], CALL, r#"respond 415 {"jsonrpc":"2.0","id":null"#),
-        (&[("content-type", "application/jsonp")], CALL, "respond 415 "),
-        (&[("content-encoding", "gzip")], CALL, "respond 415 "),
-        (&[("content-length", "4097")], CALL, "respond 413 "),
-        (&[("origin", "https://evil.example")], CALL, "respond 403 "),
-        (&[("mcp-session-id", "old")], CALL, r#"respond 404 {"jsonrpc":"2.0","id":"a","error""#),
-        (&[("mcp-session-id", "forged")], CALL, r#"respond 404 {"jsonrpc":"2.0","id":"a","error""#),
-        (&[("mcp-protocol-version", "2026-07-28")], CALL, r#"respond 400 {"jsonrpc":"2.0","id":"a","error""#),
-        (&[], CALL, r#"respond 400 {"jsonrpc":"2.0","id":"a","error""#),
-        (&[], "{", r#"respond 400 {"jsonrpc":"2.0","id":null,"error":{"code":-32700"#),
-        (&[], "[]", "respond 400 "),
-        (&[], "", "respond 400 "),
-        (&[], &deep, r#"respond 400 {"jsonrpc":"2.0","id":5,"error""#),
-        (
-            &[],
-            r#"{"jsonrpc":"2.0","id":6,"method":"tools/call","params":{}}"#,
-            r#"respond 200 {"jsonrpc":"2.0","id":6,"error":{"code":-32602"#,
-        ),
-        (
-            &[],
-            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"no"}}"#,
-            r#"respond 200 {"jsonrpc":"2.0","id":7,"error":{"code":-32602"#,
-        ),
-        (
-            &[],
-            r#"{"jsonrpc":"2.0","id":8,"method":"tools/call","Method":"x","params":{"name":"now"}}"#,
-            r#"respond 400 {"jsonrpc":"2.0","id":8,"error":{"code":-32600"#,
-        ),
-    ] {
-        let steps = posted(more, body);
-        assert!(steps.starts_with(expected) && steps.contains("end\n"), "{more:?} {body}: {steps}");
-        assert!(!steps.contains("route to"), "{steps}");
-    }
-    let twice = [POST, &[("mcp-session-id", "live"), ("mcp-session-id", "readers")]].concat();
-    assert!(Run::new().head(&twice, false, BodyMode::Buffered).starts_with("respond 400 "));
-    assert!(Run::new().head(POST, true, BodyMode::Buffered).starts_with("respond 400 "));
-}
-
-#[test]
-fn initialize_begins_anew_whatever_session_and_revision_the_head_names() {
-    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
-    let steps = posted(&[("mcp-session-id", "old"), ("mcp-protocol-version", "1999-01-01")], initialize);
-    assert!(steps.contains("set x-mcp-servername: mcpBroker"), "{steps}");
-}
-
-#[test]
-fn a_session_that_cannot_be_had_is_told_with_the_requests_id() {
-    for (outcome, expected) in [
-        (SessionOutcome::Revoked, "respond 404 "),
-        (SessionOutcome::StoreUnavailable, "respond 503 "),
-        (SessionOutcome::Unavailable, "respond 50"),
-        (SessionOutcome::Refused { status: 401 }, "respond "),
-    ] {
-        let mut run = Run::new();
-        run.head(&with(POST, &[("mcp-session-id", "live")]), false, BodyMode::Buffered);
-        run.body(CALL);
-        let steps = run.handle(Input::Session(outcome));
-        assert!(
-            steps.starts_with(expected) && steps.contains(r#""id":"a""#) && steps.ends_with("end\n"),
-            "{steps}"
-        );
-    }
-}
-
-#[test]
-fn a_lost_server_session_leads_to_one_replay() {
-    for status in ["404", "400"] {
-        let mut run = Run::new();
-        run.head(&with(POST, &[("mcp-session-id", "live")]), false, BodyMode::Buffered);
-        run.body(CALL);
-        run.handle(Input::Session(SessionOutcome::Ready(Some(("srv-1".into(), Revision::LATEST)))));
-        assert_eq!(run.response(status), format!("replay mcp-test/github {status}\n"));
-        assert_eq!(run.handle(Input::Replay(ReplayOutcome::Answered)), "end\n");
-    }
-    let mut run = Run::new();
-    run.head(&with(POST, &[("mcp-session-id", "live")]), false, BodyMode::Buffered);
-    run.body(CALL);
-    run.handle(Input::Session(SessionOutcome::Ready(None)));
-    assert_eq!(
-        run.response("404"),
-        "answer\n  remove mcp-session-id\nend\n",
-        "there was no server session to lose"
-    );
-}
-
-#[test]
-fn envoys_own_reply_may_come_at_any_time() {
-    let mut run = Run::new();
-    run.head(POST, false, BodyMode::Buffered);
-    assert_eq!(run.response("413"), "answer\nend\n");
-}
-
-#[test]
-fn a_duplex_body_is_collected_and_answered_once() {
-    let mut run = Run::new();
-    let head = with(POST, &[("mcp-session-id", "live"), ("x-mcp-toolname", "forged")]);
-    assert_eq!(run.head(&head, false, BodyMode::FullDuplex), "");
-    let (first, rest) = CALL.split_at(40);
-    assert_eq!(run.handle(Input::RequestBody { body: first.as_bytes(), end_of_stream: false }), "");
-    assert_eq!(
-        run.handle(Input::RequestBody { body: rest.as_bytes(), end_of_stream: true }),
-        "session mcp-test/github get_me\n"
-    );
-    let answer = run.handle(Input::Session(SessionOutcome::Ready(None)));
-    assert!(
-        answer.contains(r#""name":"get_me""#) && answer.contains("set x-mcp-toolname: get_me"),
-        "{answer}"
-    );
-
-    let mut run = Run::new();
-    run.head(POST, false, BodyMode::FullDuplex);
-    let piece = " ".repeat(4000);
-    assert_eq!(run.handle(Input::RequestBody { body: piece.as_bytes(), end_of_stream: false }), "");
-    assert!(
-        run.handle(Input::RequestBody { body: piece.as_bytes(), end_of_stream: false })
-            .starts_with("respond 413 ")
-    );
-
-    let mut run = Run::new();
-    let other = with(POST, &[(":authority", "shop.example.com")]);
-    assert!(run.head(&other, false, BodyMode::FullDuplex).starts_with("answer\n"));
-    assert_eq!(run.handle(Input::RequestBody { body: b"ab", end_of_stream: false }), "answer\n  body ab\n");
-    assert_eq!(run.handle(Input::RequestBody { body: b"c", end_of_stream: true }), "answer\n  body c\nend\n");
-}
-
-#[test]
-fn an_input_out_of_turn_gets_no_answer() {
-    let mut run = Run::new();
-    assert_eq!(run.body(CALL), "");
-    assert_eq!(run.head(POST, false, BodyMode::Buffered), "");
-}
-
-#[test]
-fn a_body_that_envoy_would_not_send_is_asked_for() {
-    let mut run = Run::new();
-    let head = run.head(&with(POST, &[("mcp-session-id", "live")]), false, BodyMode::None);
-    assert_eq!(head, WAITS_FOR_THE_BODY);
-    assert_eq!(run.body(CALL), "session mcp-test/github get_me\n");
 }
