@@ -1,6 +1,6 @@
 //! The task of one server: connect, list, listen for changes, and begin again when something breaks.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::{
@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     limits::{Pace, jittered},
-    upstream::{Connection, Upstream, UpstreamError},
+    page,
+    upstream::{Connection, Listed, Upstream, UpstreamError},
 };
-use crate::routing::{Discovered, ObjectName, ServerSpec};
+use crate::routing::{Discovered, ObjectName, RejectedItem, ServerSpec};
 
 /// What a discovery has to say.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(super) struct News {
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// The server was reached, and listed all its tools.
+    /// The server was reached, and listed all that it has.
     Discovered(Arc<Discovered>),
     /// It was not; says why, without anything that the server said.
     Failed(String),
@@ -93,7 +94,7 @@ impl Discovery {
             never = upstream.follow(&connection, &self.pace) => match never {},
         };
         if !matches!(failed, Some(UpstreamError::SessionLost)) {
-            upstream.close(&connection).await;
+            upstream.close(&connection.session).await;
         }
         failed
     }
@@ -110,20 +111,29 @@ impl Discovery {
                 Ok(listed) => listed,
                 Err(error) => return error,
             };
-            let found = Arc::new(Discovered {
-                revision: connection.session.revision(),
-                issues_sessions: connection.session.id().is_some(),
-                list_changed: connection.list_changed,
-                tools: listed.tools,
-                rejected: listed.rejected,
-            });
-            if past.failures > 0 || past.found.as_ref() != Some(&found) {
-                tracing::info!("Discovered {} tools from {}", found.tools.len(), self.spec.name);
+            let mut found = discovered(connection, listed, past.found.as_deref());
+            let mut next_list = pin!(self.until_next_list(upstream, began.elapsed()));
+            loop {
+                found.has_event_ids = upstream.has_event_ids();
+                found.offers_stream = upstream.offers_stream();
+                self.tell_found(past, &found).await;
+                tokio::select! {
+                    () = &mut next_list => break,
+                    () = upstream.learned.notified() => {}
+                }
             }
-            *past = Past { failures: 0, found: Some(Arc::clone(&found)) };
-            self.tell(What::Discovered(found)).await;
-            self.until_next_list(upstream, began.elapsed()).await;
         }
+    }
+
+    async fn tell_found(&self, past: &mut Past, found: &Discovered) {
+        let found = Arc::new(found.clone());
+        if past.failures > 0 || past.found.as_ref() != Some(&found) {
+            let (prompts, resources) = (found.prompts.len(), found.resources.len());
+            let (tools, templates) = (found.tools.len(), found.resource_templates.len());
+            tracing::info!(prompts, resources, templates, "Discovered {tools} tools from {}", self.spec.name);
+        }
+        *past = Past { failures: 0, found: Some(Arc::clone(&found)) };
+        self.tell(What::Discovered(found)).await;
     }
 
     /// Waits for a change or for the timer. After a change it waits on, for others to come with it, and so that no
@@ -155,5 +165,28 @@ impl Discovery {
         if self.news.send(news).await.is_err() {
             self.stop.cancel(); // nobody listens any more
         }
+    }
+}
+
+/// What is known of the server now. Of a list that could not be read, `before` stays.
+fn discovered(connection: &Connection, mut listed: Listed, before: Option<&Discovered>) -> Discovered {
+    for (primitive, error) in std::mem::take(&mut listed.failed) {
+        let kept = before.map_or(&[][..], |before| before.items(primitive)).to_vec();
+        let list = page::method(primitive).as_str();
+        let reason = format!("the whole list of {list} could not be read: {error}");
+        listed.rejected.push(RejectedItem { primitive, name: String::new(), reason });
+        *listed.items(primitive) = kept;
+    }
+    let announced = &connection.announced;
+    Discovered {
+        issues_sessions: connection.session.id().is_some(),
+        capabilities: announced.capabilities,
+        instructions: announced.instructions.clone(),
+        tools: listed.tools,
+        prompts: listed.prompts,
+        resources: listed.resources,
+        resource_templates: listed.resource_templates,
+        rejected: listed.rejected,
+        ..Discovered::new(announced.revision)
     }
 }

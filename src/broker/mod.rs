@@ -3,22 +3,22 @@
 //! ```text
 //!  Spec --watch--> Publisher --starts--> Discovery, one a server --> upstream --> the server
 //!                    |   ^-------News-------/
-//!                    |--compile--> routing::Routes ------> app: POST /mcp (initialize, ping, tools/list)
-//!                    |--Listings-------------------------> app: GET /mcp (notifications/tools/list_changed)
+//!                    |--compile--> routing::Routes ------> app: POST /mcp (initialize, ping, lists)
+//!                    |--Listings-------------------------> app: GET /mcp (notifications/…/list_changed)
 //!                    \--Status---------------------------> admin: /status
 //! ```
 //!
-//! **Invariant**: what a client says about itself is believed only in the sealed header of the router; nothing that
-//! a server says but its tools leaves this module.
+//! **Invariant**: what a client says about itself is believed only in the sealed header of the router; what a
+//! server says leaves this module only as an item of its lists, or as its instructions, bounded and under its name.
 
 mod app;
 mod discovery;
+mod item;
 mod limits;
 mod listings;
 mod page;
 mod publisher;
 mod status;
-mod tool;
 mod upstream;
 
 use std::{sync::Arc, time::Duration};
@@ -36,9 +36,8 @@ use crate::{
 };
 
 pub use self::{
-    app::ClientCapabilities,
     limits::Pace,
-    status::{Clash, Rejected, ServerStatus, Status, VirtualServerStatus},
+    status::{Clash, ItemKind, Rejected, ServerStatus, Status, VirtualServerStatus},
 };
 
 /// What the broker shares with the router.
@@ -84,7 +83,7 @@ impl Broker {
         Self { shared, options, listings, status, tasks: TaskTracker::new(), stop }
     }
 
-    /// Discovers the servers of the newest of `specs` and publishes their tools. Ends after `stop`, once the sessions at
+    /// Discovers the servers of the newest of `specs` and publishes what they offer. Ends after `stop`, once the sessions at
     /// servers are closed.
     pub async fn run(&self, specs: watch::Receiver<Arc<Spec>>) {
         let publisher = Publisher {

@@ -19,7 +19,7 @@ use crate::{
     credentials,
     exchange::CredentialPart,
     report,
-    routing::{Catalogue, Conflict, ObjectName, Routes, ServerSpec, Snapshot, Spec, compile},
+    routing::{Catalogue, Conflict, ObjectName, Primitive, Routes, ServerSpec, Snapshot, Spec, compile},
     telemetry::{Attempt, Metrics},
 };
 
@@ -104,7 +104,8 @@ impl Publisher {
                 Some(news) = news.recv() => {
                     if self.take(&mut state, news) {
                         due.get_or_insert_with(|| Instant::now() + self.pace.settle);
-                    } else {
+                    } else if due.is_none() {
+                        // while something waits to be published, a status would tell of what is not offered yet
                         self.report(&state);
                     }
                 }
@@ -197,8 +198,9 @@ impl Publisher {
         let listings = Listings::of(&snapshot, &state.spec);
         self.routes.publish(snapshot);
         for conflict in conflicts.iter().filter(|conflict| !state.conflicts.contains(conflict)) {
-            let Conflict { server, tool, owner } = conflict;
-            tracing::warn!(%server, %tool, %owner, "a tool is not offered: an earlier server has the name");
+            let Conflict { server, primitive, name, owner } = conflict;
+            let list = primitive.member();
+            tracing::warn!(%server, list, %name, %owner, "not offered: an earlier server has the name");
         }
         state.conflicts = conflicts;
         self.listings.send_if_modified(|now| {
@@ -229,8 +231,16 @@ impl State {
             .conflicts
             .iter()
             .filter(|conflict| conflict.server == server.name)
-            .map(|conflict| Clash { tool: conflict.tool.to_string(), owner: conflict.owner.to_string() })
+            .map(|conflict| Clash {
+                kind: conflict.primitive.into(),
+                name: conflict.name.to_string(),
+                owner: conflict.owner.to_string(),
+            })
             .collect();
+        let offered = |primitive: Primitive| {
+            let refused = conflicts.iter().filter(|clash| clash.kind == primitive.into()).count();
+            found.map_or(0, |found| found.items(primitive).len()).saturating_sub(refused)
+        };
         let rejected = found.iter().flat_map(|found| &found.rejected);
         ServerStatus {
             name: server.name.to_string(),
@@ -240,9 +250,18 @@ impl State {
             since: health.since.0,
             revision: found.map(|found| found.revision.as_str()),
             issues_sessions: found.is_some_and(|found| found.issues_sessions),
-            tools: found.map_or(0, |found| found.tools.len()).saturating_sub(conflicts.len()),
-            rejected_tools: rejected
-                .map(|tool| Rejected { name: tool.name.clone(), reason: tool.reason.clone() })
+            offers_stream: found.is_some_and(|found| found.offers_stream),
+            has_event_ids: found.is_some_and(|found| found.has_event_ids),
+            tools: offered(Primitive::Tool),
+            prompts: offered(Primitive::Prompt),
+            resources: offered(Primitive::Resource),
+            resource_templates: offered(Primitive::ResourceTemplate),
+            rejected: rejected
+                .map(|item| Rejected {
+                    kind: item.primitive.into(),
+                    name: item.name.clone(),
+                    reason: item.reason.clone(),
+                })
                 .collect(),
             conflicts,
             last_error: health.last_error,
@@ -252,10 +271,18 @@ impl State {
 }
 
 fn virtual_servers(snapshot: &Snapshot, spec: &Spec) -> Vec<VirtualServerStatus> {
+    let owned = |missing: Vec<&str>| -> Vec<String> { missing.into_iter().map(str::to_owned).collect() };
     let status = spec.virtual_servers.iter().map(|named| {
-        let missing: Vec<String> = snapshot.missing(&named.tools).into_iter().map(str::to_owned).collect();
-        let tools = named.tools.len().saturating_sub(missing.len());
-        VirtualServerStatus { name: named.name.to_string(), tools, missing }
+        let missing = owned(snapshot.missing(&named.tools));
+        VirtualServerStatus {
+            name: named.name.to_string(),
+            tools: named.tools.len().saturating_sub(missing.len()),
+            missing,
+            missing_prompts: owned(snapshot.missing_prompts(named.prompts.as_deref().unwrap_or_default())),
+            missing_resources: owned(
+                snapshot.missing_resources(named.resources.as_deref().unwrap_or_default()),
+            ),
+        }
     });
     status.collect()
 }

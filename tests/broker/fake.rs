@@ -1,5 +1,6 @@
 //! A server that answers as a test wants it to: MCP over Streamable HTTP, with faults.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
@@ -43,6 +44,10 @@ pub struct Fake {
 
 struct Shared {
     tools: Mutex<Vec<String>>,
+    /// JSON of the items of the other lists, by the member they stand in.
+    items: Mutex<HashMap<&'static str, Vec<String>>>,
+    /// The `result` of `initialize` beside the revision.
+    info: Mutex<Value>,
     fault: Mutex<Option<Fault>>,
     seen: Mutex<Vec<Seen>>,
     session: Mutex<String>,
@@ -60,6 +65,8 @@ impl Fake {
         let url = format!("http://{}/mcp", listener.local_addr().unwrap()).parse().unwrap();
         let shared = Arc::new(Shared {
             tools: Mutex::default(),
+            items: Mutex::default(),
+            info: Mutex::new(json!({"capabilities": {"tools": {"listChanged": true}}})),
             fault: Mutex::default(),
             seen: Mutex::default(),
             session: Mutex::new("fake-session-1".to_owned()),
@@ -75,6 +82,17 @@ impl Fake {
 
     pub fn set_tools(&self, tools: &[&str]) {
         *self.shared.tools.lock().unwrap() = tools.iter().map(|&tool| tool.to_owned()).collect();
+    }
+
+    /// What `list` (`prompts`, `resources`, `resourceTemplates`) holds from now on.
+    pub fn set_items(&self, list: &'static str, items: &[&str]) {
+        let items = items.iter().map(|&item| item.to_owned()).collect();
+        self.shared.items.lock().unwrap().insert(list, items);
+    }
+
+    /// What it announces to who connects from now on: `capabilities`, `instructions`.
+    pub fn set_info(&self, info: Value) {
+        *self.shared.info.lock().unwrap() = info;
     }
 
     /// From now on `fault` answers, where it has something to say.
@@ -97,7 +115,12 @@ impl Fake {
     }
 
     pub fn announce_change(&self) {
-        self.send(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+        self.announce_change_of("tools");
+    }
+
+    /// Says that `tools`, `prompts` or `resources` are others now.
+    pub fn announce_change_of(&self, list: &str) {
+        self.send(&format!(r#"{{"jsonrpc":"2.0","method":"notifications/{list}/list_changed"}}"#));
     }
 
     /// Event streams that are open now.
@@ -150,9 +173,9 @@ async fn serve(
 fn usual(shared: &Shared, seen: &Seen) -> Response {
     let session = shared.session.lock().unwrap().clone();
     if seen.method() == "initialize" {
-        let capabilities = json!({"tools": {"listChanged": true}});
-        let revision = seen.body["params"]["protocolVersion"].clone();
-        let info = json!({"protocolVersion": revision, "capabilities": capabilities, "serverInfo": {"name": "fake", "version": "1"}});
+        let mut info = shared.info.lock().unwrap().clone();
+        info["protocolVersion"] = seen.body["params"]["protocolVersion"].clone();
+        info["serverInfo"] = json!({"name": "fake", "version": "1", "title": "Of a server"});
         let mut response = result(seen, &info.to_string());
         if !session.is_empty() {
             response.headers_mut().insert("mcp-session-id", session.parse().unwrap());
@@ -171,7 +194,17 @@ fn usual(shared: &Shared, seen: &Seen) -> Response {
         (_, "tools/list") => {
             result(seen, &format!(r#"{{"tools":[{}]}}"#, shared.tools.lock().unwrap().join(",")))
         }
+        (_, "prompts/list") => result(seen, &shared.page("prompts")),
+        (_, "resources/list") => result(seen, &shared.page("resources")),
+        (_, "resources/templates/list") => result(seen, &shared.page("resourceTemplates")),
         _ => StatusCode::ACCEPTED.into_response(),
+    }
+}
+
+impl Shared {
+    fn page(&self, list: &str) -> String {
+        let items = self.items.lock().unwrap();
+        format!(r#"{{"{list}":[{}]}}"#, items.get(list).map(|items| items.join(",")).unwrap_or_default())
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Gateway {
     pub url: String,
     pub broker: Arc<Broker>,
     pub sealer: Arc<Sealer>,
+    pub store: Arc<Store>,
+    pub hairpin: Arc<Hairpin>,
     pub specs: watch::Sender<Arc<Spec>>,
     pub http: reqwest::Client,
     pub tasks: TaskTracker,
@@ -62,7 +64,7 @@ pub fn spec(servers: &[ServerSpec]) -> Spec {
 
 pub fn virtual_server(name: &str, tools: &[&str]) -> VirtualServerSpec {
     let tools = tools.iter().map(|&tool| tool.to_owned()).collect();
-    VirtualServerSpec { name: ObjectName::parse(name).unwrap(), tools }
+    VirtualServerSpec { name: ObjectName::parse(name).unwrap(), tools, prompts: None, resources: None }
 }
 
 /// In a hurry, but for the timer: what is listed again was announced.
@@ -83,13 +85,24 @@ impl Gateway {
 
     pub async fn start_at(spec: Spec, pace: Pace) -> Self {
         let sealer = Arc::new(Sealer::new(KeyRing::generate().unwrap(), clock::now));
+        Self::start_sharing(spec, pace, sealer, Arc::new(Store::memory(1000, clock::now))).await
+    }
+
+    /// Another replica of this one.
+    pub async fn replica(&self) -> Self {
+        let spec = Spec::clone(&self.specs.borrow());
+        Self::start_sharing(spec, pace(), Arc::clone(&self.sealer), Arc::clone(&self.store)).await
+    }
+
+    async fn start_sharing(spec: Spec, pace: Pace, sealer: Arc<Sealer>, store: Arc<Store>) -> Self {
         let hairpin = Hairpin::new("127.0.0.1:9", "mcp.example.com", Arc::clone(&sealer)).unwrap();
+        let hairpin = Arc::new(hairpin);
         let routes = Arc::new(Routes::default());
         let shared = Shared {
             routes: Arc::clone(&routes),
             sealer: Arc::clone(&sealer),
-            store: Arc::new(Store::memory(1000, clock::now)),
-            hairpin: Arc::new(hairpin),
+            store: Arc::clone(&store),
+            hairpin: Arc::clone(&hairpin),
             metrics: Arc::new(Metrics::new()),
             clock: clock::now,
         };
@@ -103,7 +116,8 @@ impl Gateway {
         let (app, stopped) = (broker.app(), stop.clone().cancelled_owned());
         tasks.spawn(async { axum::serve(listener, app).with_graceful_shutdown(stopped).await.unwrap() });
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let gateway = Self { url, broker, sealer, specs, http, tasks, stop: Some(stop.drop_guard()) };
+        let stop = Some(stop.drop_guard());
+        let gateway = Self { url, broker, sealer, store, hairpin, specs, http, tasks, stop };
         eventually("the first snapshot", async || routes.load().is_some()).await;
         gateway
     }
@@ -158,6 +172,33 @@ impl Gateway {
 
     pub async fn list(&self, request: RequestBuilder) -> Value {
         request.send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Names, or URIs, of a list (`prompts/list` and so on) as a client without a session sees it.
+    pub async fn listed(&self, method: &str) -> Vec<String> {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method}).to_string();
+        let list = self.list(self.post(&message)).await;
+        let (member, key) = match method {
+            "tools/list" => ("tools", "name"),
+            "prompts/list" => ("prompts", "name"),
+            "resources/list" => ("resources", "uri"),
+            "resources/templates/list" => ("resourceTemplates", "uriTemplate"),
+            _ => panic!("{method} lists nothing"),
+        };
+        let items = list["result"][member].as_array().unwrap_or_else(|| panic!("no {member}: {list}"));
+        items.iter().map(|item| item[key].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until a client without a session sees this list.
+    pub async fn wait_for_list(&self, method: &str, expected: &[&str]) {
+        eventually(&format!("{method}: {expected:?}"), async || self.listed(method).await == expected).await;
+    }
+
+    /// The `result` of an `initialize` of 2025-11-25.
+    pub async fn initialized(&self) -> Value {
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+        let message = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        self.list(self.post(&message.to_string())).await["result"].clone()
     }
 
     /// Waits until a client without a session sees these tools.

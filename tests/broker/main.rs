@@ -13,8 +13,12 @@
 mod common;
 
 mod clients;
+mod events;
 mod fake;
+mod fan_out;
 mod gateway;
+mod lists;
 mod peers;
 mod servers;
 mod tls;
+mod upstream;

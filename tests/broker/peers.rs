@@ -35,13 +35,35 @@ async fn real_servers_are_discovered_whatever_they_answer_with() {
         ("events", PYTHON_TOOLS, true),
         ("json", PYTHON_TOOLS, false),
         ("old", PYTHON_TOOLS, true),
-        ("everything", 13, true),
+        ("everything", 17, true),
     ] {
         let status = gateway.status(name);
         assert_eq!((status.tools, status.issues_sessions), (tools, sessions), "{status:?}");
-        assert_eq!((status.revision, status.rejected_tools.len()), (Some("2025-11-25"), 0), "{status:?}");
+        assert_eq!((status.revision, status.rejected.len()), (Some("2025-11-25"), 0), "{status:?}");
     }
-    eventually("all tools", async || gateway.tools().await.len() == 3 * PYTHON_TOOLS + 13).await;
+    eventually("all tools", async || gateway.tools().await.len() == 3 * PYTHON_TOOLS + 17).await;
+    let status = gateway.status("everything");
+    assert_eq!((status.prompts, status.resources, status.resource_templates), (4, 7, 2), "{status:?}");
+    assert!(status.offers_stream && status.has_event_ids, "{status:?}");
+    assert!(!gateway.status("events").has_event_ids);
+    let prompts = ["args-prompt", "completable-prompt", "resource-prompt", "simple-prompt"];
+    gateway
+        .wait_for_list(
+            "prompts/list",
+            &prompts.map(|name| format!("every_{name}")).each_ref().map(String::as_str),
+        )
+        .await;
+    assert!(
+        gateway.listed("resources/list").await.iter().all(|uri| uri.starts_with("demo://resource/static/"))
+    );
+    let templates = ["blob", "text"].map(|kind| format!("demo://resource/dynamic/{kind}/{{resourceId}}"));
+    assert_eq!(gateway.listed("resources/templates/list").await, templates);
+    let announced = gateway.initialized().await;
+    for capability in ["prompts", "resources", "completions", "logging", "tasks"] {
+        assert!(announced["capabilities"][capability].is_object(), "{capability}: {announced}");
+    }
+    let instructions = announced["instructions"].as_str().unwrap();
+    assert!(instructions.contains("\n## everything (tools begin with every_)\n### "), "{instructions}");
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
-//! `initialize`: agrees on a revision and issues a session.
+//! `initialize`: agrees on a revision, says what the servers in scope can do, and issues a session.
 
 use axum::response::Response;
 use http::HeaderValue;
 
-use super::{Endpoint, capabilities::ClientCapabilities, head::Head, reply::Form};
+use super::{Endpoint, head::Head, instructions, reply::Form};
 use crate::{
     credentials,
     exchange::Session,
-    mcp::{Message, Rejection, Revision, header},
+    mcp::{ClientCapabilities, Message, Rejection, Revision, ServerCapabilities, header},
 };
 
 impl Endpoint {
@@ -23,25 +23,31 @@ impl Endpoint {
         let asked = message.params.protocol_version.as_ref();
         let asked = asked.ok_or(Rejection::MissingParameter { name: "protocolVersion" })?;
         let revision = Revision::negotiate(&asked.value);
-        head.scope(None)?;
+        let servers = head.scope(None)?.servers();
         let params = message.params.span.map_or(b"".as_slice(), |span| span.of(body));
         let issued = (self.shared.clock)();
         let session = Session {
             id: credentials::new_session_id().map_err(|_no_randomness| Rejection::Internal)?,
             issued: issued.0,
             expires: issued.plus(self.session_lifetime).0,
-            capabilities: ClientCapabilities::of(params).0,
+            capabilities: ClientCapabilities::of(params),
             revision,
             virtual_server: head.virtual_servers.last().cloned(),
         };
         let token = HeaderValue::try_from(self.shared.sealer.seal_session(&session));
         let mut token = token.map_err(|_unfit| Rejection::Internal)?;
         token.set_sensitive(true);
-        let result = serde_json::json!({
+        let union = servers.iter().map(|server| server.capabilities);
+        let union = union.fold(ServerCapabilities::default(), ServerCapabilities::union);
+        let mut result = serde_json::json!({
             "protocolVersion": revision.as_str(),
-            "capabilities": {"tools": {"listChanged": true}},
+            "capabilities": ServerCapabilities::announced(union),
             "serverInfo": {"name": "mcp-gateway", "version": env!("CARGO_PKG_VERSION")},
         });
+        if let (Some(instructions), Some(members)) = (instructions::merged(&servers), result.as_object_mut())
+        {
+            members.insert("instructions".to_owned(), instructions.into());
+        }
         let id = message.id.as_ref().map_or(b"null".as_slice(), |id| id.as_bytes());
         let answer =
             [br#"{"jsonrpc":"2.0","id":"#, id, br#","result":"#, result.to_string().as_bytes(), b"}"]

@@ -1,13 +1,16 @@
 //! The MCP endpoint: `POST`, `GET` and `DELETE` on `/mcp`, for requests that came through the router.
 
-mod capabilities;
 mod delete;
+mod errand;
 mod events;
+mod fan_out;
 mod head;
 mod initialize;
+mod instructions;
 mod list;
 mod post;
 mod reply;
+mod tasks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,9 +23,12 @@ use http::Method;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::capabilities::ClientCapabilities;
-use self::{events::Streams, reply::Refused};
-use super::{Broker, Shared, limits::MAX_CLOSING, listings::Listings};
+use self::{events::Seats, reply::Refused};
+use super::{
+    Broker, Pace, Shared,
+    limits::{MAX_ERRANDS, MAX_FOLLOWING},
+    listings::Listings,
+};
 use crate::mcp::Rejection;
 
 /// Methods of the endpoint.
@@ -34,8 +40,13 @@ pub(super) struct Endpoint {
     shared: Shared,
     session_lifetime: Duration,
     listings: watch::Receiver<Listings>,
-    streams: Arc<Streams>,
+    seats: Arc<Seats>,
+    following: Arc<Semaphore>,
+    pace: Pace,
+    /// Requests to servers that nobody waits for.
+    /// Sessions at servers that are being closed; apart, so that nothing else keeps them open.
     closing: Arc<Semaphore>,
+    telling: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -46,8 +57,11 @@ impl Endpoint {
             shared: broker.shared.clone(),
             session_lifetime: broker.options.session_lifetime,
             listings: broker.listings.subscribe(),
-            streams: Arc::default(),
-            closing: Arc::new(Semaphore::new(MAX_CLOSING)),
+            seats: Arc::default(),
+            following: Arc::new(Semaphore::new(MAX_FOLLOWING)),
+            pace: broker.options.pace,
+            closing: Arc::new(Semaphore::new(MAX_ERRANDS)),
+            telling: Arc::new(Semaphore::new(MAX_ERRANDS)),
             tasks: broker.tasks.clone(),
             stop: broker.stop.clone(),
         }

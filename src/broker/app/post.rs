@@ -2,16 +2,18 @@
 
 use axum::{body::Body, extract::Request, response::Response};
 use futures_util::StreamExt;
-use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, header::CONTENT_LENGTH};
 
 use super::{
     Endpoint,
+    fan_out::FanOut,
     head::{Head, single},
     reply::{Form, Refused, accepted},
 };
 use crate::{
-    broker::limits::BODY_DEADLINE,
+    broker::{limits::BODY_DEADLINE, page},
     mcp::{self, Kind, Message, Method, Rejection, header},
+    routing::Primitive,
 };
 
 impl Endpoint {
@@ -32,7 +34,7 @@ impl Endpoint {
         let asked_for = Form::asked_for(&parts.headers);
         let form = asked_for.as_ref().copied().unwrap_or(Form::Json);
         let id = message.id.as_ref().map(|id| id.as_bytes().to_vec());
-        self.message(&head, &message, &body, asked_for).await.map_err(|rejection| Refused {
+        self.message(&head, &parts.headers, &message, &body, asked_for).await.map_err(|rejection| Refused {
             rejection,
             id,
             form,
@@ -42,6 +44,7 @@ impl Endpoint {
     async fn message(
         &self,
         head: &Head,
+        fields: &HeaderMap,
         message: &Message<'_>,
         body: &[u8],
         form: Result<Form, Rejection>,
@@ -57,24 +60,46 @@ impl Endpoint {
             return Err(Rejection::UnsupportedRevision { asked: asked.value.clone().into_owned() });
         }
         let session = self.session(head).await?;
-        let lists = method == Method::ToolsList && !head.snapshot.require_session();
-        let needs_session = !is_request || !(lists || matches!(method, Method::Ping | Method::Discover));
+        let is_list = Primitive::ALL.iter().any(|&primitive| page::method(primitive) == method);
+        let may_list = is_list && !head.snapshot.require_session();
+        let needs_session = !is_request || !(may_list || matches!(method, Method::Ping | Method::Discover));
         if session.is_none() && needs_session {
             return Err(Rejection::MissingSession);
         }
-        let id = match (&message.id, is_request) {
-            (Some(id), true) => id.as_bytes(),
-            (Some(_) | None, _) => return Ok(accepted()),
-        };
-        if method == Method::Ping {
-            let pong = [br#"{"jsonrpc":"2.0","id":"#, id, br#","result":{}}"#].concat();
-            return Ok(form?.answer(vec![pong.into()]));
+        let id = message.id.as_ref().map_or(b"null".as_slice(), |id| id.as_bytes());
+        let everywhere = session.map(|session| FanOut::new(self, head, session, fields));
+        match (message.kind, method, everywhere) {
+            (Kind::Request, Method::Ping, _) => {
+                let pong = [br#"{"jsonrpc":"2.0","id":"#, id, br#","result":{}}"#].concat();
+                Ok(form?.answer(vec![pong.into()]))
+            }
+            (Kind::Request, Method::ToolsList, _) => {
+                self.list(Primitive::Tool, head, session, message, id, form?)
+            }
+            (Kind::Request, Method::PromptsList, _) => {
+                self.list(Primitive::Prompt, head, session, message, id, form?)
+            }
+            (Kind::Request, Method::ResourcesList, _) => {
+                self.list(Primitive::Resource, head, session, message, id, form?)
+            }
+            (Kind::Request, Method::ResourceTemplatesList, _) => {
+                self.list(Primitive::ResourceTemplate, head, session, message, id, form?)
+            }
+            (Kind::Request, Method::SetLevel, Some(everywhere)) => {
+                everywhere.set_level(message, id, form?).await
+            }
+            (Kind::Request, Method::TasksList, Some(everywhere)) => {
+                everywhere.tasks(message, id, form?).await
+            }
+            (Kind::Notification, Method::RootsListChanged, Some(everywhere)) => {
+                everywhere.roots_changed(body).await
+            }
+            (Kind::Request, _, _) => {
+                let method = message.method.as_ref().map(|method| method.value.clone().into_owned());
+                form.and(Err(Rejection::MethodNotFound { method: method.unwrap_or_default() }))
+            }
+            (Kind::Notification | Kind::Result | Kind::Error, _, _) => Ok(accepted()),
         }
-        if method == Method::ToolsList {
-            return self.list(head, session, message, id, form?);
-        }
-        let method = message.method.as_ref().map(|method| method.value.clone().into_owned());
-        form.and(Err(Rejection::MethodNotFound { method: method.unwrap_or_default() }))
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::UpstreamError;
 use crate::{
-    broker::{limits::MAX_ERROR_BYTES, tool::printable},
+    broker::{item::printable, limits::MAX_ERROR_BYTES},
     mcp::{self, Kind, Method, Span, header},
     outbound::read_all,
 };
@@ -25,11 +25,15 @@ pub(super) enum Heard {
     /// A request of the server, by its id: `ping`, or one that the gateway did not offer to serve.
     Ping(Vec<u8>),
     Unserved(Vec<u8>),
-    /// `notifications/tools/list_changed`.
-    ToolsChanged,
+    /// `list_changed` of tools, prompts or resources.
+    ListChanged,
     /// Nothing to do.
     Other,
 }
+
+/// What says that a list is another now.
+const LISTS_CHANGED: [Method; 3] =
+    [Method::ToolsListChanged, Method::PromptsListChanged, Method::ResourcesListChanged];
 
 /// Reads one message; `id` is that of the request under way.
 pub(super) fn hear(message: &[u8], id: Option<u64>) -> Result<Heard, mcp::Fault> {
@@ -42,7 +46,7 @@ pub(super) fn hear(message: &[u8], id: Option<u64>) -> Result<Heard, mcp::Fault>
         (Kind::Error, _, Some(outcome)) if is_ours => Heard::Answer(Err(error_code(outcome.of(message)))),
         (Kind::Request, Some(id), _) if method == Method::Ping => Heard::Ping(id),
         (Kind::Request, Some(id), _) => Heard::Unserved(id),
-        (Kind::Notification, ..) if method == Method::ToolsListChanged => Heard::ToolsChanged,
+        (Kind::Notification, ..) if LISTS_CHANGED.contains(&method) => Heard::ListChanged,
         (Kind::Request | Kind::Notification | Kind::Result | Kind::Error, ..) => Heard::Other,
     })
 }
@@ -131,8 +135,10 @@ mod tests {
             heard(r#"{"jsonrpc":"2.0","id":7,"method":"roots/list"}"#),
             Heard::Unserved(b"7".to_vec())
         );
-        let changed = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
-        assert_eq!(heard(changed), Heard::ToolsChanged);
+        for list in ["tools", "prompts", "resources"] {
+            let changed = format!(r#"{{"jsonrpc":"2.0","method":"notifications/{list}/list_changed"}}"#);
+            assert_eq!(heard(&changed), Heard::ListChanged);
+        }
         assert_eq!(heard(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#), Heard::Other);
         assert!(hear(b"[]", Some(7)).is_err());
     }

@@ -10,8 +10,11 @@ use reqwest::{
 use secrecy::SecretString;
 use tokio::io::AsyncReadExt;
 
-use super::{Connection, UpstreamError};
-use crate::{credentials, exchange::CredentialPart, mcp::header, outbound, routing::ServerSpec};
+use super::UpstreamError;
+use crate::{
+    credentials, exchange::CredentialPart, mcp::header, outbound, routing::ServerSpec,
+    sessions::ServerSession,
+};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -40,7 +43,7 @@ pub(super) async fn build(spec: &ServerSpec) -> Result<reqwest::Client, Upstream
 /// The header fields of a request to a server; `session` is absent before it has answered `initialize`.
 pub(super) fn fields(
     credential: Option<&SecretString>,
-    connection: Option<&Connection>,
+    session: Option<&ServerSession>,
     kind: Kind,
 ) -> Result<HeaderMap, UpstreamError> {
     let unfit = |what: &str| UpstreamError::Client(format!("the {what} cannot be put into a header field"));
@@ -59,8 +62,7 @@ pub(super) fn fields(
         value.set_sensitive(true);
         fields.insert(AUTHORIZATION, value);
     }
-    if let Some(connection) = connection {
-        let session = &connection.session;
+    if let Some(session) = session {
         fields.insert(header::PROTOCOL_VERSION, HeaderValue::from_static(session.revision().as_str()));
         if let Some(id) = session.id() {
             let mut id = HeaderValue::from_str(id).map_err(|_secret| unfit("session id"))?;

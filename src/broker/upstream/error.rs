@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    broker::tool::printable,
+    broker::item::printable,
     outbound::{ReadError, root_cause},
 };
 
@@ -37,8 +37,8 @@ pub(in crate::broker) enum UpstreamError {
     Revision(String),
     #[error("the list has more than {0} pages")]
     TooManyPages(usize),
-    #[error("the list has more than {0} tools")]
-    TooManyTools(usize),
+    #[error("the list has more than {most} {what}")]
+    TooManyItems { most: usize, what: &'static str },
     #[error("a cursor of the list comes twice: its pages never end")]
     CursorLoop,
     #[error("the server has lost its session")]
@@ -46,6 +46,29 @@ pub(in crate::broker) enum UpstreamError {
 }
 
 impl UpstreamError {
+    /// Whether another list of the server may well be read.
+    pub(super) fn is_of_one_list(&self) -> bool {
+        match self {
+            Self::Refused { .. }
+            | Self::NotMcp { .. }
+            | Self::Unanswered { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyPages(_)
+            | Self::TooManyItems { .. }
+            | Self::CursorLoop
+            | Self::Deadline { .. }
+            | Self::Status { code: Some(_), .. } => true,
+            Self::Client(_)
+            | Self::Unreachable(_)
+            | Self::Unauthorized { .. }
+            | Self::Redirected { .. }
+            | Self::Status { code: None, .. }
+            | Self::ContentType { .. }
+            | Self::Revision(_)
+            | Self::SessionLost => false,
+        }
+    }
+
     /// What went wrong below HTTP; of the URL, which may hold a key, host and port alone are told.
     pub(super) fn transport(error: reqwest::Error) -> Self {
         let place = error.url().and_then(|url| {

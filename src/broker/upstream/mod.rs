@@ -1,14 +1,15 @@
-//! The broker as a client of one server: `initialize`, `tools/list`, the event stream, and the end of the session.
+//! The broker as a client of one server: `initialize`, the lists, the event stream, and the end of the session.
 
+mod announced;
 mod answer;
 mod client;
 mod error;
+mod list;
 mod stream;
 
 use std::{
-    collections::HashSet,
     future::Future,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -19,18 +20,25 @@ use self::{
     answer::{Answer, Heard, hear, is_event_stream, succeeded},
     client::Kind,
 };
-use super::{
-    limits::{CLOSE_DEADLINE, LIST_DEADLINE, MAX_LIST_BYTES, MAX_PAGES, MAX_TOOLS},
-    page, tool,
-};
+use super::limits::{CLOSE_DEADLINE, MAX_LIST_BYTES};
 use crate::{
-    mcp::{Revision, Span, header},
+    mcp::{ClientCapabilities, Revision, header},
     outbound::{Events, read_all},
-    routing::{DiscoveredTool, RejectedTool, ServerSpec},
+    routing::ServerSpec,
     sessions::ServerSession,
 };
 
-pub(super) use self::error::UpstreamError;
+pub(super) use self::{announced::Announced, error::UpstreamError, list::Listed};
+
+/// All that a client may be asked: some servers offer the tools that ask only to who can be asked. The broker itself
+/// refuses every such request; the sessions of clients announce what each client does.
+const ANNOUNCED: ClientCapabilities = ClientCapabilities(
+    ClientCapabilities::ROOTS
+        | ClientCapabilities::SAMPLING
+        | ClientCapabilities::SAMPLING_TOOLS
+        | ClientCapabilities::ELICITATION_FORM
+        | ClientCapabilities::ELICITATION_URL,
+);
 
 /// One server, and the HTTP client that reaches it.
 #[derive(Debug)]
@@ -38,30 +46,44 @@ pub(super) struct Upstream {
     spec: ServerSpec,
     http: reqwest::Client,
     next_id: AtomicU64,
-    /// The server has said that its list is another now.
+    /// The server has said that a list of it is another now.
     pub(super) changed: Notify,
+    /// Something is known of its streams that was not known before.
+    pub(super) learned: Notify,
+    has_event_ids: AtomicBool,
+    refuses_stream: AtomicBool,
 }
 
 /// What `initialize` has agreed on.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) session: ServerSession,
-    /// Whether `tools.listChanged` is announced.
-    pub(super) list_changed: bool,
-}
-
-/// A server's whole list, checked.
-#[derive(Debug)]
-pub(super) struct Listed {
-    pub(super) tools: Vec<DiscoveredTool>,
-    pub(super) rejected: Vec<RejectedTool>,
+    pub(super) announced: Announced,
 }
 
 impl Upstream {
     /// A client for `spec`; reads its CA bundle.
     pub(super) async fn new(spec: &ServerSpec) -> Result<Self, UpstreamError> {
         let http = client::build(spec).await?;
-        Ok(Self { spec: spec.clone(), http, next_id: AtomicU64::new(1), changed: Notify::new() })
+        Ok(Self {
+            spec: spec.clone(),
+            http,
+            next_id: AtomicU64::new(1),
+            changed: Notify::new(),
+            learned: Notify::new(),
+            has_event_ids: AtomicBool::new(false),
+            refuses_stream: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether an event stream of the server has carried an id.
+    pub(super) fn has_event_ids(&self) -> bool {
+        self.has_event_ids.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server offers a stream on GET; `true` until it has said that it does not.
+    pub(super) fn offers_stream(&self) -> bool {
+        !self.refuses_stream.load(Ordering::Relaxed)
     }
 
     /// `initialize` and `notifications/initialized`.
@@ -69,82 +91,39 @@ impl Upstream {
         let what = "initialize";
         let params = serde_json::json!({
             "protocolVersion": Revision::LATEST.as_str(),
-            "capabilities": {},
+            "capabilities": ANNOUNCED.declared(),
             "clientInfo": {"name": "mcp-gateway", "version": env!("CARGO_PKG_VERSION")},
         });
         let (answer, session) = self.ask(None, what, &params).await?;
-        let agreed = agreed(what, answer.result.of(&answer.body));
-        let (revision, list_changed) = *agreed.as_ref().unwrap_or(&(Revision::LATEST, false));
+        let announced = Announced::read(answer.result.of(&answer.body));
+        let revision = announced.as_ref().map_or(Revision::LATEST, |announced| announced.revision);
         let session = match session {
             Some(id) => ServerSession::new(id.as_bytes(), revision)
                 .map_err(|invalid| not_mcp(what, &invalid.to_string()))?,
             None => ServerSession::without_id(revision),
         };
-        let connection = Connection { session, list_changed };
-        if let Err(error) = agreed {
-            self.close(&connection).await;
-            return Err(error);
-        }
+        let announced = match announced {
+            Ok(announced) => announced,
+            Err(error) => {
+                self.close(&session).await; // not understood, but begun
+                return Err(error);
+            }
+        };
+        let connection = Connection { session, announced };
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         if let Err(error) = self.send(&connection, "notifications/initialized", initialized.into()).await {
-            self.close(&connection).await;
+            self.close(&connection.session).await;
             return Err(error);
         }
         Ok(connection)
     }
 
-    /// All pages of `tools/list`.
-    ///
-    /// It is asked for whatever capabilities the server announces: not all that have tools say so.
-    pub(super) async fn list(&self, connection: &Connection) -> Result<Listed, UpstreamError> {
-        within("listing all tools", LIST_DEADLINE, self.list_pages(connection)).await
-    }
-
-    async fn list_pages(&self, connection: &Connection) -> Result<Listed, UpstreamError> {
-        let what = "tools/list";
-        let (mut pages, mut seen, mut count, mut bytes) =
-            (Vec::<(Vec<u8>, Vec<Span>)>::new(), HashSet::new(), 0, 0);
-        let mut cursor = None;
-        loop {
-            let params = cursor.map_or_else(
-                || serde_json::json!({}),
-                |cursor: String| serde_json::json!({"cursor": cursor}),
-            );
-            let Answer { body, result } = match self.ask(Some(connection), what, &params).await {
-                Ok((answer, _)) => answer,
-                Err(UpstreamError::Refused { code: -32601, .. }) => break, // a server without tools
-                Err(error) => return Err(error),
-            };
-            let page = page::read(&body, result).map_err(|reason| UpstreamError::NotMcp { what, reason })?;
-            count += page.tools.len();
-            bytes += body.len();
-            if count > MAX_TOOLS {
-                return Err(UpstreamError::TooManyTools(MAX_TOOLS));
-            }
-            if bytes > MAX_LIST_BYTES {
-                return Err(UpstreamError::TooLarge { what, limit: MAX_LIST_BYTES });
-            }
-            pages.push((body, page.tools));
-            let Some(next) = page.next else { break };
-            if pages.len() == MAX_PAGES {
-                return Err(UpstreamError::TooManyPages(MAX_PAGES));
-            }
-            if !seen.insert(next.clone()) {
-                return Err(UpstreamError::CursorLoop);
-            }
-            cursor = Some(next);
-        }
-        let tools = pages.iter().flat_map(|(body, tools)| tools.iter().map(|span| span.of(body)));
-        let (tools, rejected) = tool::read_all(tools, &self.spec.prefix);
-        Ok(Listed { tools, rejected })
-    }
-
     /// Ends the session, if there is one; a server that does not answer is left alone.
-    pub(super) async fn close(&self, connection: &Connection) {
-        if connection.session.id().is_none() {
+    pub(super) async fn close(&self, session: &ServerSession) {
+        if session.id().is_none() {
             return;
         }
-        let Ok(fields) = client::fields(self.spec.credential.as_ref(), Some(connection), Kind::End) else {
+        let Ok(fields) = client::fields(self.spec.credential.as_ref(), Some(session), Kind::End) else {
             return;
         };
         let request = self.http.delete(self.spec.url.clone()).headers(fields).send();
@@ -186,6 +165,7 @@ impl Upstream {
     ) -> Result<Answer, UpstreamError> {
         let unread = |error| UpstreamError::unread(what, MAX_LIST_BYTES, error);
         while let Some(event) = events.next().await.map_err(unread)? {
+            self.note_id(event.id.as_deref());
             // without data it only hands out an id
             if !event.data.is_empty()
                 && let Some(answer) = self.take(event.data, connection, what, id).await?
@@ -207,7 +187,7 @@ impl Upstream {
         match hear(&body, Some(id)).map_err(|fault| not_mcp(what, &fault.to_string()))? {
             Heard::Answer(Ok(result)) => Ok(Some(Answer { body, result })),
             Heard::Answer(Err(code)) => Err(UpstreamError::Refused { what, code }),
-            heard @ (Heard::Ping(_) | Heard::Unserved(_) | Heard::ToolsChanged | Heard::Other) => {
+            heard @ (Heard::Ping(_) | Heard::Unserved(_) | Heard::ListChanged | Heard::Other) => {
                 if let Some(connection) = connection {
                     self.react(connection, heard).await?;
                 }
@@ -224,7 +204,7 @@ impl Upstream {
                 let error = br#","error":{"code":-32601,"message":"the gateway does not offer this"}}"#;
                 [br#"{"jsonrpc":"2.0","id":"#, id.as_slice(), error].concat()
             }
-            Heard::ToolsChanged => {
+            Heard::ListChanged => {
                 self.changed.notify_one();
                 return Ok(());
             }
@@ -250,11 +230,19 @@ impl Upstream {
         what: &'static str,
         message: impl Into<reqwest::Body>,
     ) -> Result<reqwest::Response, UpstreamError> {
-        let fields = client::fields(self.spec.credential.as_ref(), connection, Kind::Message)?;
+        let session = connection.map(|connection| &connection.session);
+        let fields = client::fields(self.spec.credential.as_ref(), session, Kind::Message)?;
         let request = self.http.post(self.spec.url.clone()).headers(fields).body(message);
         let response = request.send().await.map_err(UpstreamError::transport)?;
-        succeeded(response, what, connection.is_some_and(|connection| connection.session.id().is_some()))
-            .await
+        succeeded(response, what, session.is_some_and(|session| session.id().is_some())).await
+    }
+
+    /// Notes that an event has come with `id`.
+    fn note_id(&self, id: Option<&str>) {
+        let has_id = id.is_some_and(|id| !id.is_empty());
+        if has_id && !self.has_event_ids.swap(true, Ordering::Relaxed) {
+            self.learned.notify_one();
+        }
     }
 }
 
@@ -264,19 +252,6 @@ async fn within<T>(
     work: impl Future<Output = Result<T, UpstreamError>>,
 ) -> Result<T, UpstreamError> {
     tokio::time::timeout(after, work).await.unwrap_or(Err(UpstreamError::Deadline { what, after }))
-}
-
-/// The revision, and whether `tools.listChanged` is announced.
-fn agreed(what: &'static str, result: &[u8]) -> Result<(Revision, bool), UpstreamError> {
-    let result: serde_json::Value =
-        serde_json::from_slice(result).map_err(|_unreadable| not_mcp(what, "its result cannot be read"))?;
-    let Some(answered) = result.get("protocolVersion").and_then(serde_json::Value::as_str) else {
-        return Err(not_mcp(what, "its result has no `protocolVersion`"));
-    };
-    let revision =
-        Revision::parse(answered).ok_or_else(|| UpstreamError::Revision(tool::printable(answered)))?;
-    let list_changed = result.pointer("/capabilities/tools/listChanged");
-    Ok((revision, list_changed.and_then(serde_json::Value::as_bool).unwrap_or(false)))
 }
 
 fn not_mcp(what: &'static str, reason: &str) -> UpstreamError {

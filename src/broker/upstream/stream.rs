@@ -1,6 +1,6 @@
-//! The event stream of a server, on which it announces that its list has changed.
+//! The event stream of a server, on which it announces that its lists have changed.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use reqwest::{Response, header::HeaderValue};
 
@@ -43,8 +43,13 @@ impl Upstream {
                     self.changed.notify_one();
                     self.read(connection, response, &mut place).await
                 }
-                Ok(None) => std::future::pending().await,
+                Ok(None) => {
+                    self.refuses_stream.store(true, Ordering::Relaxed);
+                    self.learned.notify_one();
+                    std::future::pending().await
+                }
                 Err(UpstreamError::SessionLost) => {
+                    self.refuses_stream.store(true, Ordering::Relaxed);
                     self.changed.notify_one(); // whether it is shows when the list is asked for
                     std::future::pending().await
                 }
@@ -70,7 +75,8 @@ impl Upstream {
     /// know the session. Servers may hold the response back until there is
     /// an event, so that nothing is to be concluded from how long it takes.
     async fn open(&self, connection: &Connection, place: &Place) -> Result<Option<Response>, UpstreamError> {
-        let mut fields = client::fields(self.spec.credential.as_ref(), Some(connection), Kind::Stream)?;
+        let mut fields =
+            client::fields(self.spec.credential.as_ref(), Some(&connection.session), Kind::Stream)?;
         if let Some(id) = &place.last_event_id {
             fields.insert(header::LAST_EVENT_ID, id.clone());
         }
@@ -101,11 +107,12 @@ impl Upstream {
                 .map_err(|_too_long| UpstreamError::TooLarge { what: "GET", limit: MAX_EVENT_BYTES })?
             {
                 place.failures = 0;
+                self.note_id(event.id.as_deref());
                 if let Some(id) = event.id {
                     place.last_event_id = HeaderValue::try_from(id).ok().filter(|id| !id.is_empty());
                 }
                 place.retry = event.retry.map(Duration::from_millis).or(place.retry);
-                if let Ok(heard @ (Heard::Ping(_) | Heard::Unserved(_) | Heard::ToolsChanged)) =
+                if let Ok(heard @ (Heard::Ping(_) | Heard::Unserved(_) | Heard::ListChanged)) =
                     hear(&event.data, None)
                 {
                     self.react(connection, heard).await?;

@@ -1,78 +1,27 @@
-//! One tool of a server's list: checked on its own, so that a bad one never costs a client the whole list.
+//! A tool.
 
-use std::{borrow::Cow, collections::HashSet, fmt, marker::PhantomData};
+use std::borrow::Cow;
 
-use bytes::Bytes;
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{
+    Known,
+    schema::{Icon, Object, present},
 };
+use crate::{broker::limits::MAX_NAME_BYTES, routing::Prefix};
 
-use super::limits::{MAX_NAME_BYTES, MAX_TOOL_BYTES};
-use crate::{
-    mcp::{self, Span},
-    routing::{DiscoveredTool, Prefix, RejectedTool},
-};
-
-/// Reads one element of `tools`.
-///
-/// What the schema of 2025-11-25 (`Tool`) says of its members must hold, since clients that check it refuse the
-/// whole list for one bad tool. Members it does not name are let through.
-pub(super) fn read(json: &[u8], prefix: &Prefix) -> Result<DiscoveredTool, RejectedTool> {
-    if json.len() > MAX_TOOL_BYTES {
-        return Err(rejected(json, format!("is larger than {MAX_TOOL_BYTES} bytes")));
-    }
-    let members = mcp::members(json).map_err(|error| rejected(json, error.fault.to_string()))?;
-    let tool: Tool<'_> =
-        serde_json::from_slice(json).map_err(|error| rejected(json, printable(&error.to_string())))?;
-    check_name(&tool.name, prefix).map_err(|reason| rejected(json, reason))?;
+/// Checks an element of `tools` (2025-11-25, schema, `Tool`).
+pub(super) fn check<'a>(json: &'a [u8], prefix: &Prefix) -> Result<Known<'a>, String> {
+    let tool: Tool<'_> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    check_name(&tool.name, prefix)?;
     for (member, schema) in
         [("inputSchema", Some(&tool.input_schema)), ("outputSchema", tool.output_schema.as_ref())]
     {
         if schema.is_some_and(|schema| schema.kind != "object") {
-            return Err(rejected(json, format!("{member} must be of type \"object\"")));
+            return Err(format!("{member} must be of type \"object\""));
         }
     }
-    let name_span = members.iter().find(|(key, _)| key == "name").map_or(Span::default(), |(_, span)| *span);
-    Ok(DiscoveredTool {
-        name: tool.name.into(),
-        json: Bytes::copy_from_slice(json),
-        name_span,
-        hints: tool.annotations.map(|annotations| annotations.hints().into()),
-    })
-}
-
-/// Reads a whole list, in order; of two tools with one name the first one counts.
-pub(super) fn read_all<'a>(
-    tools: impl Iterator<Item = &'a [u8]>,
-    prefix: &Prefix,
-) -> (Vec<DiscoveredTool>, Vec<RejectedTool>) {
-    let (mut good, mut bad) = (Vec::<DiscoveredTool>::new(), Vec::new());
-    let mut names = HashSet::new();
-    for json in tools {
-        match read(json, prefix) {
-            Ok(tool) if names.insert(tool.name.clone()) => good.push(tool),
-            Ok(_) => bad.push(rejected(json, "the server lists another tool of this name".to_owned())),
-            Err(tool) => bad.push(tool),
-        }
-    }
-    (good, bad)
-}
-
-/// `text` fit for a log line or a page: at most 200 characters, none of which controls anything.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().take(200).map(|letter| if letter.is_control() { '\u{FFFD}' } else { letter }).collect()
-}
-
-fn rejected(json: &[u8], reason: String) -> RejectedTool {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        name: Cow<'a, str>,
-    }
-    let name =
-        serde_json::from_slice::<Named<'_>>(json).map(|named| printable(&named.name)).unwrap_or_default();
-    RejectedTool { name, reason }
+    Ok(Known { name: tool.name, hints: tool.annotations.map(|annotations| annotations.hints().into()) })
 }
 
 fn check_name(name: &str, prefix: &Prefix) -> Result<(), String> {
@@ -125,12 +74,6 @@ struct Schema {
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "members that are not read are checked")]
-struct Icon {
-    src: String,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "members that are not read are checked")]
 struct Annotations {
@@ -161,36 +104,19 @@ impl Annotations {
     }
 }
 
-/// An object with values of one type, none of which is kept.
-struct Object<V>(PhantomData<V>);
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Object<V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<V>(PhantomData<V>);
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for Members<V> {
-            type Value = Object<V>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                while map.next_entry::<IgnoredAny, V>()?.is_some() {}
-                Ok(Object(PhantomData))
-            }
-        }
-        deserializer.deserialize_map(Members(PhantomData))
-    }
-}
-
-/// A member that may be absent, but not `null`.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::{
+        broker::{
+            item::{read as read_item, read_all as read_items},
+            limits::MAX_ITEM_BYTES,
+        },
+        routing::{DiscoveredItem, Prefix, Primitive, RejectedItem},
+    };
+
+    fn read(json: &[u8], prefix: &Prefix) -> Result<DiscoveredItem, RejectedItem> {
+        read_item(Primitive::Tool, json, prefix)
+    }
 
     fn prefix(text: &str) -> Prefix {
         Prefix::parse(text).unwrap()
@@ -262,28 +188,21 @@ mod tests {
     fn a_giant_tool_is_rejected() {
         let json = format!(
             r#"{{"name":"t","inputSchema":{{"type":"object"}},"description":"{}"}}"#,
-            "x".repeat(MAX_TOOL_BYTES)
+            "x".repeat(MAX_ITEM_BYTES)
         );
-        assert_eq!(reason(&json), format!("is larger than {MAX_TOOL_BYTES} bytes"));
+        assert_eq!(reason(&json), format!("is larger than {MAX_ITEM_BYTES} bytes"));
     }
 
     #[test]
     fn one_bad_tool_does_not_cost_the_others_and_a_repeated_name_counts_once() {
         let good = br#"{"name":"t","inputSchema":{"type":"object"}}"#.as_slice();
         let other = br#"{"name":"t","title":"other","inputSchema":{"type":"object"}}"#.as_slice();
-        let (tools, rejected) = read_all([good, b"{}", other].into_iter(), &prefix(""));
+        let (tools, rejected) = read_items(Primitive::Tool, [good, b"{}", other].into_iter(), &prefix(""));
         assert_eq!(tools.iter().map(|tool| &*tool.json).collect::<Vec<_>>(), [good]);
         assert_eq!(rejected.len(), 2);
         assert_eq!(
             (&*rejected[1].name, &*rejected[1].reason),
             ("t", "the server lists another tool of this name")
         );
-    }
-
-    #[test]
-    fn what_is_shown_of_a_server_is_short_and_controls_nothing() {
-        let shown = printable(&"\u{1b}[31m\n".repeat(100));
-        assert_eq!(shown.chars().count(), 200);
-        assert!(!shown.contains(char::is_control));
     }
 }
