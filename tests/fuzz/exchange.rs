@@ -1,13 +1,16 @@
 //! An exchange that is fed as Envoy feeds it, and out of every order.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock, Mutex},
+};
 
 use mcp_gateway::{
     exchange::{
-        Answer, BodyMode, Exchange, HairpinRight, Head, Header, Input, ReplayOutcome, Session, SessionFault,
-        SessionId, SessionOutcome, Step, Tokens,
+        Alias, AliasKind, Answer, BodyMode, Exchange, HairpinRight, Head, Header, Input, ReplayOutcome,
+        Session, SessionFault, SessionId, SessionOutcome, Step, Tokens,
     },
-    mcp::{Rejection, Revision, scan},
+    mcp::{ClientCapabilities, Id, Kind as MessageKind, Rejection, Revision, scan},
     routing::{
         Authority, CallCredential, Decision, Limits, ObjectName, Prefix, Request, ServerSpec, Snapshot, Spec,
         Timeouts, VirtualServerSpec, compile, decide,
@@ -19,7 +22,8 @@ use crate::{catalogue::catalogue, check};
 /// Bytes of the largest body.
 const BODY_LIMIT: usize = 512;
 
-static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(compile(&spec(), &catalogue()).0));
+pub(crate) static SNAPSHOT: LazyLock<Arc<Snapshot>> =
+    LazyLock::new(|| Arc::new(compile(&spec(), &catalogue()).0));
 
 /// Values of each header field that may stand in a request.
 const FIELDS: &[(&str, &[&str])] = &[
@@ -66,9 +70,22 @@ enum Kind {
     Body { end_of_stream: bool },
     Trailers,
     Response,
+    ResponseBody { end_of_stream: bool },
+    ResponseTrailers,
+    Running,
     Session,
     Replay,
 }
+
+/// What the body of a response is made of; the first is a request of the server.
+const EVENTS: [&str; 4] = [
+    "data: {\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"elicitation/create\",\"params\":{}}\n\n",
+    "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n",
+    ": keep-alive\n\n",
+    "event: x\r\ndata:\r\n\r\n",
+];
+
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// A step that Envoy, or the attachment, acts on.
 #[derive(Debug)]
@@ -78,13 +95,25 @@ enum Did {
     Asked(Kind),
 }
 
+/// What has happened in some run at least.
+static SEEN: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+
+fn see(what: &'static str) {
+    SEEN.lock().unwrap().insert(what);
+}
+
+/// What no run has come to, of all that is checked.
+pub(crate) fn not_seen() -> Vec<&'static str> {
+    let all = ["a cancellation", "a stream that is rewritten", "an alias that leads on", "trailers"];
+    let seen = SEEN.lock().unwrap();
+    all.into_iter().filter(|what| !seen.contains(what)).collect()
+}
+
 /// However it is fed, an exchange answers one input once, and routes nothing but what `decide` lets through; fed as
 /// Envoy feeds it, it leaves nothing unanswered.
-pub(crate) fn keeps_its_promises(body: &[u8]) -> Result<(), String> {
-    let seed = body.iter().fold(0xcbf2_9ce4_8422_2325, |seed: u64, &byte| {
-        (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut run = Run::new(fastrand::Rng::with_seed(seed), body);
+pub(crate) fn keeps_its_promises(run: u64, body: &[u8]) -> Result<(), String> {
+    // not the numbers that have made the body
+    let mut run = Run::new(fastrand::Rng::with_seed(!run), body);
     if run.random.u8(0..4) == 0 { run.in_any_order() } else { run.as_envoy() }
 }
 
@@ -97,6 +126,14 @@ struct Run<'a> {
     /// What of the body was fed.
     fed: Vec<u8>,
     ended: bool,
+    /// The server that was said to run what is cancelled.
+    running: Option<&'static str>,
+    routed_to: Option<String>,
+    /// Of the response.
+    content_type: &'static str,
+    /// What of the response's body has gone on, and how often it came to its end.
+    gone_on: Vec<u8>,
+    ends: usize,
 }
 
 impl<'a> Run<'a> {
@@ -112,7 +149,21 @@ impl<'a> Run<'a> {
         }
         let mode = *random.choice([BodyMode::Buffered, BodyMode::FullDuplex, BodyMode::None].iter()).unwrap();
         let exchange = Exchange::new(Arc::clone(&SNAPSHOT));
-        Self { random, exchange, mode, fields, body, fed: Vec::new(), ended: false }
+        let content_type = *random.choice([EVENT_STREAM, "application/json", "text/html"].iter()).unwrap();
+        Self {
+            random,
+            exchange,
+            mode,
+            fields,
+            body,
+            fed: Vec::new(),
+            ended: false,
+            running: None,
+            routed_to: None,
+            content_type,
+            gone_on: Vec::new(),
+            ends: 0,
+        }
     }
 
     fn in_any_order(&mut self) -> Result<(), String> {
@@ -122,13 +173,17 @@ impl<'a> Run<'a> {
             Kind::Body { end_of_stream: false },
             Kind::Trailers,
             Kind::Response,
+            Kind::ResponseBody { end_of_stream: false },
+            Kind::ResponseBody { end_of_stream: true },
+            Kind::ResponseTrailers,
+            Kind::Running,
             Kind::Session,
             Kind::Replay,
         ];
         if self.random.bool() {
             self.feed(Kind::Headers { end_of_stream: false }, self.body)?;
         }
-        for _ in 0..self.random.usize(1..6) {
+        for _ in 0..self.random.usize(1..8) {
             if self.ended {
                 break; // the attachment has ended the stream
             }
@@ -185,28 +240,82 @@ impl<'a> Run<'a> {
             return check(answer != Answered::Routed, "a call's answer is not watched");
         }
         check(answer == Answered::Routed, "only a call's answer is watched")?;
-        self.settled(Kind::Response, b"")?;
+        if self.settled(Kind::Response, b"")? == Some(Answered::Body) {
+            return self.response_body();
+        }
         check(self.ended, "the exchange does not end")
+    }
+
+    /// The body of a response that was asked for, cut anywhere, and perhaps trailers.
+    fn response_body(&mut self) -> Result<(), String> {
+        let events: Vec<usize> =
+            (0..self.random.usize(0..6)).map(|_| self.random.usize(0..EVENTS.len())).collect();
+        let body: String = events.iter().map(|event| EVENTS[*event]).collect();
+        let with_trailers = self.random.bool();
+        let size = self.random.usize(1..90);
+        for piece in body.as_bytes().chunks(size) {
+            let did = self.feed(Kind::ResponseBody { end_of_stream: false }, piece)?;
+            check(did.is_none() && !self.ended && self.ends == 0, "a piece ends the body")?;
+        }
+        if with_trailers {
+            see("trailers");
+            let did = self.feed(Kind::ResponseTrailers, b"")?;
+            check(matches!(did, Some(Did::Answered(_))), "the trailers are left unanswered")?;
+        } else {
+            check(
+                self.feed(Kind::ResponseBody { end_of_stream: true }, b"")?.is_none(),
+                "the end is answered",
+            )?;
+        }
+        check(self.ended && self.ends == usize::from(!with_trailers), "the body does not come to its end")?;
+        let server = self.routed_to.as_deref().unwrap_or_default();
+        let asked = EVENTS[0].replace(":5,", &format!(":\"Request|7|{server}|5\","));
+        let expected = |asked: &str| -> bool {
+            let event = |event: &usize| if *event == 0 { asked } else { EVENTS[*event] };
+            events.iter().map(event).collect::<String>().as_bytes() == self.gone_on
+        };
+        let is_read = self.content_type == EVENT_STREAM && self.mode != BodyMode::FullDuplex;
+        let holds = match (is_read, self.session()) {
+            (true, Some(_)) => {
+                see("a stream that is rewritten");
+                expected(&asked)
+            }
+            // nobody to ask: refused if it is read for another reason
+            (true, None) => expected(EVENTS[0]) || expected(""),
+            (false, _) => expected(EVENTS[0]),
+        };
+        check(holds, "the response's body is not what it should be")
     }
 
     /// Feeds an input, then whatever is asked for, until there is an answer; `None`: there is none.
     fn settled(&mut self, kind: Kind, body: &[u8]) -> Result<Option<Answered>, String> {
         let mut did = self.feed(kind, body)?;
-        for _ in 0..2 {
+        for _ in 0..4 {
             match did {
                 None => return Ok(None),
                 Some(Did::Answered(answer)) => {
                     let routed = answer.mutation.route_to.is_some();
-                    return Ok(Some(if routed && !self.ended { Answered::Routed } else { Answered::Passed }));
+                    check(!(routed && self.exchange.is_answering()), "a body is waited for before its head")?;
+                    return Ok(Some(match (routed, self.ended) {
+                        (true, false) => Answered::Routed,
+                        (false, false) if self.exchange.is_answering() => Answered::Body,
+                        (true, true) | (false, _) => Answered::Passed,
+                    }));
                 }
                 Some(Did::Responded(status)) => {
-                    check((400..=599).contains(&status) || status == 200, "an odd status")?;
+                    let is_told =
+                        scan(&self.fed).is_ok_and(|message| message.kind == MessageKind::Notification);
+                    let is_taken = status == 202 && is_told;
+                    check((400..=599).contains(&status) || status == 200 || is_taken, "an odd status")?;
                     check(self.ended, "a refusal does not end it")?;
                     return Ok(Some(Answered::Responded));
                 }
                 Some(Did::Asked(next)) => {
                     check(!self.ended, "it asks and ends")?;
                     did = self.feed(next, b"")?;
+                    if did.is_none() && self.exchange.is_answering() {
+                        return Ok(Some(Answered::Body));
+                    }
                     if did.is_none() {
                         return check(self.ended, "what it asked for leads nowhere")
                             .map(|()| Some(Answered::Passed));
@@ -233,7 +342,8 @@ impl<'a> Run<'a> {
 
     fn feed(&mut self, kind: Kind, body: &[u8]) -> Result<Option<Did>, String> {
         let status = *self.random.choice(["200", "202", "307", "400", "404", "500", "", "x"].iter()).unwrap();
-        let response = [Header { name: ":status", value: status.as_bytes() }];
+        let response = [(":status", status), ("content-type", self.content_type)]
+            .map(|(name, value)| Header { name, value: value.as_bytes() });
         let input = match kind {
             Kind::Headers { end_of_stream } => return self.headers(end_of_stream),
             Kind::Body { end_of_stream } => {
@@ -244,18 +354,29 @@ impl<'a> Run<'a> {
                 Input::RequestBody { body, end_of_stream }
             }
             Kind::Trailers => Input::RequestTrailers,
-            Kind::Response => Input::ResponseHeaders { head: Head(&response), details: None },
-            Kind::Session => Input::Session(match self.random.u8(0..8) {
+            Kind::Response => {
+                Input::ResponseHeaders { head: Head(&response), end_of_stream: false, details: None }
+            }
+            Kind::ResponseBody { end_of_stream } => Input::ResponseBody { body, end_of_stream },
+            Kind::ResponseTrailers => Input::ResponseTrailers,
+            Kind::Running => {
+                let servers = [None, Some("mcp-test/github"), Some("mcp-test/time"), Some("mcp-test/gone")];
+                self.running = *self.random.choice(servers.iter()).unwrap();
+                Input::Running(self.running.map(Into::into))
+            }
+            Kind::Session => Input::Session(match self.random.u8(0..12) {
                 0 => SessionOutcome::Ready(None),
                 1 => SessionOutcome::Revoked,
                 2 => SessionOutcome::StoreUnavailable,
                 3 => SessionOutcome::Refused { status: 401 },
                 4 => SessionOutcome::Unavailable,
+                5 => SessionOutcome::Missing,
+                6 => SessionOutcome::Settled,
                 _ => SessionOutcome::Ready(Some(("srv-1".into(), Revision::V2025_06_18))),
             }),
             Kind::Replay => Input::Replay(match self.random.u8(0..3) {
                 0 => ReplayOutcome::NotNeeded,
-                1 => ReplayOutcome::Answered,
+                1 => ReplayOutcome::Answered { content_type: Some(self.content_type.into()) },
                 _ => ReplayOutcome::Failed(Rejection::Internal),
             }),
         };
@@ -271,13 +392,30 @@ impl<'a> Run<'a> {
             let next = match step {
                 Step::Answer(answer) => {
                     if let Some(server) = &answer.mutation.route_to {
-                        check(self.may_reach(server.name.as_str()), "it routes what nobody has let through")?;
+                        check(
+                            self.may_reach(server.name.as_str(), answer.body.as_deref()),
+                            "it routes what nobody has let through",
+                        )?;
+                        self.routed_to = Some(server.name.to_string());
                     }
                     Did::Answered(Box::new(answer))
                 }
                 Step::Respond(response, _) => Did::Responded(response.status),
-                Step::Session(_) => Did::Asked(Kind::Session),
+                Step::Session(need) => {
+                    let kind = scan(&self.fed).map_err(|error| error.to_string())?.kind;
+                    let is_answer = matches!(kind, MessageKind::Result | MessageKind::Error);
+                    check(need.settles.is_some() == is_answer, "what is no answer settles, or one does not")?;
+                    check(need.opens == (kind == MessageKind::Request), "only a request opens a session")?;
+                    Did::Asked(Kind::Session)
+                }
                 Step::Replay(..) => Did::Asked(Kind::Replay),
+                Step::Running(..) => Did::Asked(Kind::Running),
+                Step::Piece { body, last } => {
+                    self.gone_on.extend(body);
+                    self.ends += usize::from(last);
+                    continue;
+                }
+                Step::Reply(_) | Step::Settle(_) => continue,
                 Step::End => {
                     self.ended = true;
                     continue;
@@ -288,10 +426,19 @@ impl<'a> Run<'a> {
         Ok(did)
     }
 
-    /// Whether this request may be sent to `server`: decided again, from what stands in it.
-    fn may_reach(&self, server: &str) -> bool {
-        let field =
-            |name: &str| self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| *value);
+    fn field(&self, name: &str) -> Option<&'static str> {
+        self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| *value)
+    }
+
+    /// The session that the request is in.
+    fn session(&self) -> Option<&'static str> {
+        self.field("mcp-session-id").filter(|session| matches!(*session, "live" | "readers"))
+    }
+
+    /// Whether this request may be sent to `server`, with this body where it is not as it came: decided again, from
+    /// what stands in it.
+    fn may_reach(&self, server: &str, sent: Option<&[u8]>) -> bool {
+        let field = |name: &str| self.field(name);
         let host = field(":authority").unwrap_or_default().to_ascii_lowercase();
         if !matches!(&*host, "mcp.example.com" | "mcp.example.com:8001") {
             return false;
@@ -310,9 +457,45 @@ impl<'a> Run<'a> {
             && field(":method") == Some("POST")
             && self.fed.len() <= BODY_LIMIT
             && (session.is_none() || has_session);
-        let request = Request { message: &message, virtual_servers: &limits, has_session };
-        let decision = decide(&SNAPSHOT, &request);
-        honest && matches!(decision, Decision::Call(tool) if tool.server.name.as_str() == server)
+        let request = Request { body: &self.fed, message: &message, virtual_servers: &limits, has_session };
+        let is_visible = limits.is_empty() || server == "mcp-test/github";
+        let session_id = SessionId(if has_session { [7; 16] } else { [0; 16] });
+        let opens = |kind, alias: Option<String>| {
+            let alias = alias.and_then(|alias| PlainTokens.open_alias(kind, &alias));
+            alias.filter(|alias| alias.session == session_id && &*alias.server == server)
+        };
+        let text = |id: Option<Id<'_>>| serde_json::from_str::<String>(id?.as_str()).ok();
+        let sent = sent.and_then(|sent| scan(sent).ok());
+        let is_let_through = match decide(&SNAPSHOT, &request) {
+            Decision::Forward(forward) => return honest && forward.server.name.as_str() == server,
+            Decision::Answer => opens(AliasKind::Request, text(message.id)).is_some_and(|alias| {
+                sent.and_then(|sent| sent.id).is_some_and(|id| id.as_str() == &*alias.original)
+            }),
+            Decision::Progress => opens(AliasKind::Progress, text(message.params.progress_token))
+                .is_some_and(|alias| {
+                    sent.and_then(|sent| sent.params.progress_token)
+                        .is_some_and(|id| id.as_str() == &*alias.original)
+                }),
+            Decision::Task => {
+                let task = message.params.task_id.as_ref().map(|task| task.value.clone().into_owned());
+                opens(AliasKind::Task, task).is_some_and(|alias| {
+                    sent.and_then(|sent| sent.params.task_id)
+                        .is_some_and(|task| *task.value == *alias.original)
+                })
+            }
+            Decision::Cancel => {
+                let is_run_there = has_session && sent.is_none() && self.running == Some(server);
+                if is_run_there {
+                    see("a cancellation");
+                }
+                return honest && is_visible && is_run_there;
+            }
+            Decision::Broker | Decision::Reject(_) => false,
+        };
+        if honest && is_visible && is_let_through {
+            see("an alias that leads on");
+        }
+        honest && is_visible && is_let_through
     }
 }
 
@@ -321,12 +504,14 @@ impl<'a> Run<'a> {
 enum Answered {
     /// To a server, whose answer is waited for.
     Routed,
+    /// The response's body is waited for.
+    Body,
     Passed,
     Responded,
 }
 
 /// Tokens that can be read, as in the unit tests of the exchange.
-struct PlainTokens;
+pub(crate) struct PlainTokens;
 
 impl Tokens for PlainTokens {
     fn open_session(&self, token: &[u8]) -> Result<Session, SessionFault> {
@@ -337,7 +522,14 @@ impl Tokens for PlainTokens {
             _ => return Err(SessionFault::Unknown),
         };
         let (id, revision) = (SessionId([7; 16]), Revision::V2025_11_25);
-        Ok(Session { id, issued: 0, expires: 99, capabilities: 0, revision, virtual_server })
+        Ok(Session {
+            id,
+            issued: 0,
+            expires: 99,
+            capabilities: ClientCapabilities(ClientCapabilities::ELICITATION_FORM),
+            revision,
+            virtual_server,
+        })
     }
 
     fn open_hairpin(&self, token: &[u8]) -> Option<HairpinRight> {
@@ -347,6 +539,25 @@ impl Tokens for PlainTokens {
 
     fn open_probe(&self, token: &[u8]) -> Option<Box<str>> {
         std::str::from_utf8(token).ok()?.strip_prefix("probe-").map(Into::into)
+    }
+
+    fn seal_alias(&self, kind: AliasKind, alias: &Alias) -> String {
+        let Alias { session, server, original } = alias;
+        format!("{kind:?}|{}|{server}|{original}", session.0[0])
+    }
+
+    fn open_alias(&self, kind: AliasKind, token: &str) -> Option<Alias> {
+        let mut parts = token.splitn(4, '|');
+        (parts.next()? == format!("{kind:?}")).then_some(())?;
+        let session = SessionId([parts.next()?.parse().ok()?; 16]);
+        let (server, original) = (parts.next()?.into(), parts.next()?);
+        // as a sealed one would: what a server wrote, or nothing
+        let is_id = matches!(kind, AliasKind::Request | AliasKind::Progress);
+        (!is_id || Id::parse(original).is_some()).then(|| Alias {
+            session,
+            server,
+            original: original.into(),
+        })
     }
 
     fn seal_routed(&self, virtual_servers: &[&str]) -> String {
@@ -377,6 +588,8 @@ fn spec() -> Spec {
         virtual_servers: vec![VirtualServerSpec {
             name: ObjectName::parse("mcp-test/readers").unwrap(),
             tools: vec!["github_get_me".to_owned()],
+            prompts: None,
+            resources: None,
         }],
         require_session: false,
         private_host: None,

@@ -1,6 +1,6 @@
 //! Fuzz targets as plain functions: a fixed number of changed inputs each, the same ones in every run.
 //!
-//! To add a target: a function `&[u8] -> Result<(), String>` that says which promise an input breaks, its seeds,
+//! To add a target: a function `(run, &[u8]) -> Result<(), String>` that says which promise an input breaks, its seeds,
 //! and a test that calls [`run`].
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -8,6 +8,7 @@
 #[path = "../common/catalogue.rs"]
 mod catalogue;
 mod exchange;
+mod rewrite;
 
 use mcp_gateway::mcp::scan::{self, Kind, Text};
 use mcp_gateway::mcp::splice;
@@ -22,7 +23,7 @@ const MAX_CHANGES: usize = 8;
 #[test]
 fn the_scanner_keeps_its_promises() {
     run(
-        scanner,
+        |_, body| scanner(body),
         &[
             br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"github_get_me","arguments":{"a":[1,-2.5e3,null]}}}"#,
             br#"{"method":"tools/call","params":{"_meta":{"progressToken":"t","io.modelcontextprotocol/protocolVersion":"2026-07-28"},"name":"\u0067ithub_\ud83d\ude00"},"jsonrpc":"2.0","id":"a\n"}"#,
@@ -40,7 +41,7 @@ fn the_scanner_keeps_its_promises() {
 #[test]
 fn the_event_reader_keeps_its_promises() {
     run(
-        sse,
+        |_, body| sse(body),
         &[
             b"event: message\nid: 1\ndata: {\"jsonrpc\":\"2.0\"}\n\n",
             b"\xEF\xBB\xBF: hello\r\n\r\nid: 7\r\ndata:\r\n\r\nretry: 10\rdata: a\rdata: b\r\r",
@@ -59,8 +60,32 @@ fn the_exchange_keeps_its_promises() {
             br#"{"jsonrpc":"2.0","id":3,"method":"initialize","params":{"protocolVersion":"2025-06-18"}}"#,
             br#"{"jsonrpc":"2.0","id":4,"method":"tools/list"}"#,
             br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#,
+            br#"{"jsonrpc":"2.0","id":"Request|7|mcp-test/github|5","result":{"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"Task|7|mcp-test/github|t"}}}}"#,
+            br#"{"jsonrpc":"2.0","id":"Request|0|mcp-test/time|5","error":{"code":1,"message":"x"}}"#,
+            br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"Progress|7|mcp-test/time|1","progress":1}}"#,
+            br#"{"jsonrpc":"2.0","id":5,"method":"tasks/get","params":{"taskId":"Task|7|mcp-test/github|t"}}"#,
         ],
-        &["\"github_", "\"now\"", "tools/call", "\"id\":1,", "{", "}", "\\u0067", "                                        "],
+        &[
+            "|7|", "|0|", "|8|", "Task|", "Progress|", "mcp-test/time", ",\"task\":{}","\"github_", "\"now\"", "tools/call", "\"id\":1,", "{", "}", "\\u0067", "                                        "],
+    );
+    assert_eq!(exchange::not_seen(), Vec::<&str>::new());
+}
+
+#[test]
+fn the_rewriter_keeps_its_promises() {
+    run(
+        |_, body| rewrite::keeps_its_promises(body),
+        &[
+            br#"{"jsonrpc":"2.0","id":1,"method":"sampling/createMessage","params":{"_meta":{"progressToken":2}}}"#,
+            b"id: 1\ndata:\n\n: x\r\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"elicitation/create\"}\r\n\r\ndata: {}\n\n",
+            b"data: {\"jsonrpc\":\"2.0\",\ndata: \"method\":\"notifications/message\",\ndata: \"params\":{\"data\":1}}\nretry: 1\n\n",
+            br#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"uri":"a"}],"tasks":[{"taskId":"t"}],"task":{"taskId":"t"}}}"#,
+        ],
+        &[
+            "\r", "\n", "\r\n", "\n\n", "data: ", "id: 2", ":", "\"id\":1,", "\"method\":\"ping\",", "{", "}", "[", "]", "\"", "\u{FEFF}",
+            "data: {\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"sampling/createMessage\"}\n\n",
+            "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":1}}\n\n",
+        ],
     );
 }
 
@@ -138,11 +163,11 @@ fn check(holds: bool, promise: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(promise.to_owned()) }
 }
 
-/// Calls `target` with [`RUNS`] inputs made from `seeds`; `pieces` are strings worth putting in.
-fn run(target: fn(&[u8]) -> Result<(), String>, seeds: &[&[u8]], pieces: &[&str]) {
+/// Calls `target` with [`RUNS`] inputs made from `seeds`, each with its number; `pieces` are strings worth putting in.
+fn run(target: fn(u64, &[u8]) -> Result<(), String>, seeds: &[&[u8]], pieces: &[&str]) {
     for run in 0..RUNS {
         let input = changed(&mut fastrand::Rng::with_seed(run), seeds, pieces);
-        let outcome = std::panic::catch_unwind(|| target(&input));
+        let outcome = std::panic::catch_unwind(|| target(run, &input));
         let broken = outcome.unwrap_or_else(|_| Err("it panicked".to_owned()));
         assert_eq!(broken, Ok(()), "run {run}: {}", input.escape_ascii());
     }
