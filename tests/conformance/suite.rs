@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::common::{Process, eventually, fetched};
 
@@ -35,6 +36,9 @@ pub(crate) struct Check {
     pub(crate) status: Status,
     #[serde(default, rename = "errorMessage")]
     pub(crate) error: Option<String>,
+    /// What the suite has seen.
+    #[serde(default)]
+    pub(crate) details: Value,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

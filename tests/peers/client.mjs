@@ -1,5 +1,6 @@
 // A real MCP client on the TypeScript SDK 1.x, driven over stdin and stdout as client.py is (see there):
-// connect {url, headers}, list_tools, call {name, arguments, timeout}, ping, wait_notification, http, close.
+// connect {url, headers, user}, list_tools, call {name, arguments, timeout}, prompt {name}, resource {uri}, ping,
+// wait_notification, http, close.
 // Started as: node client.mjs FOLDER_OF_THE_SDK
 
 import { createInterface } from "node:readline";
@@ -9,6 +10,7 @@ import { pathToFileURL } from "node:url";
 const sdk = (file) => import(pathToFileURL(join(process.argv[2], "dist/esm", file)).href);
 const { Client } = await sdk("client/index.js");
 const { StreamableHTTPClientTransport } = await sdk("client/streamableHttp.js");
+const { ElicitRequestSchema } = await sdk("types.js");
 const SECONDS = 30;
 const PAGES = 1000;
 
@@ -16,10 +18,14 @@ let client, transport;
 let exchanges = [], notifications = [], waiting = [];
 
 const operations = {
-  async connect({ url, headers = {} }) {
+  async connect({ url, headers = {}, user }) {
     exchanges = [];
     notifications = [];
-    client = new Client({ name: "typescript-peer", version: "1.0" });
+    const capabilities = user === undefined ? {} : { elicitation: {} };
+    client = new Client({ name: "typescript-peer", version: "1.0" }, { capabilities });
+    if (user !== undefined) {
+      client.setRequestHandler(ElicitRequestSchema, () => ({ action: "accept", content: user }));
+    }
     client.fallbackNotificationHandler = async (notification) => hear(notification);
     transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers }, fetch: recorded });
     await client.connect(transport);
@@ -50,6 +56,8 @@ const operations = {
     const result = await client.callTool({ name, arguments: args }, undefined, { timeout: timeout * 1000, onprogress });
     return { isError: false, ...result, progress, elapsed_ms: since() };
   },
+  prompt: ({ name }) => client.getPrompt({ name }),
+  resource: ({ uri }) => client.readResource({ uri }),
   ping: () => client.ping(),
   http: async () => exchanges,
   wait_notification({ method, timeout = SECONDS }) {

@@ -2,17 +2,20 @@
 
 One JSON object a line in, one a line out, in the order in which they finish; `id` is echoed.
 
-    {"id":1, "op":"connect", "url":"http://...", "mode":"legacy"|"auto", "headers":{}, "terminate":true}
+    {"id":1, "op":"connect", "url":"http://...", "mode":"legacy"|"auto", "headers":{}, "terminate":true,
+             "user":{}}                                             the form the user fills in when asked
     {"id":2, "op":"list_tools"}                                     all pages
     {"id":3, "op":"call", "name":"add", "arguments":{}, "timeout":30}
     {"id":4, "op":"ping"}
     {"id":5, "op":"wait_notification", "method":"notifications/...", "timeout":10}
     {"id":6, "op":"http"}                                           what went over the wire so far
     {"id":7, "op":"close"}
+    {"id":8, "op":"prompt", "name":"greet"}
+    {"id":9, "op":"resource", "uri":"note://today"}
 
 Answers are {"id", "ok":true, "result"} or {"id", "ok":false, "error":{"type", "code", "message", "data", "status"}},
 where `status` is the HTTP status of the newest refused request. `"as":"name"` on any line picks one of several
-connections. 1.x knows no modes: it always begins with `initialize`.
+connections. 1.x knows no modes: it always begins with `initialize`. Without `user`, elicitation is not announced.
 """
 
 import asyncio
@@ -26,10 +29,11 @@ from contextlib import AsyncExitStack
 try:
     import httpx2 as httpx
     from mcp import Client
+    from mcp.types import ElicitResult
 except ImportError:  # SDK 1.x
     import httpx
     from mcp import ClientSession
-    from mcp.types import PaginatedRequestParams
+    from mcp.types import ElicitResult, PaginatedRequestParams
 
     Client = None
 from mcp.client.streamable_http import streamable_http_client
@@ -61,7 +65,7 @@ class Connection:
                     ask["url"], http_client=http, terminate_on_close=ask.get("terminate", True)
                 )
                 enter = self.enter_1x if Client is None else self.enter_2x
-                result = await enter(stack, wire, ask.get("mode", "legacy"))
+                result = await enter(stack, wire, ask.get("mode", "legacy"), user_of(ask))
                 ready.set_result(result)
                 await self.closing.wait()
         except BaseException as error:
@@ -69,8 +73,8 @@ class Connection:
                 raise
             ready.set_exception(error)
 
-    async def enter_2x(self, stack, wire, mode):
-        client = Client(wire, mode=mode, message_handler=self.hear, cache=None)
+    async def enter_2x(self, stack, wire, mode, user):
+        client = Client(wire, mode=mode, message_handler=self.hear, cache=None, elicitation_callback=user)
         self.session = await stack.enter_async_context(client)
         info, capabilities = client.server_info, client.server_capabilities
         return {
@@ -80,9 +84,10 @@ class Connection:
             "instructions": client.instructions,
         }
 
-    async def enter_1x(self, stack, wire, _mode):
+    async def enter_1x(self, stack, wire, _mode, user):
         reader, writer, _ = await stack.enter_async_context(wire)
-        self.session = await stack.enter_async_context(ClientSession(reader, writer, message_handler=self.hear))
+        session = ClientSession(reader, writer, message_handler=self.hear, elicitation_callback=user)
+        self.session = await stack.enter_async_context(session)
         return plain(await self.session.initialize())
 
     async def op_list_tools(self, _ask):
@@ -109,6 +114,12 @@ class Connection:
         result = plain(await asyncio.wait_for(call, ask.get("timeout", SECONDS)))
         elapsed = milliseconds_since(start)
         return result | {"isError": result.get("isError", False), "progress": progress, "elapsed_ms": elapsed}
+
+    async def op_prompt(self, ask):
+        return plain(await self.session.get_prompt(ask["name"]))
+
+    async def op_resource(self, ask):
+        return plain(await self.session.read_resource(ask["uri"]))
 
     async def op_ping(self, _ask):
         return plain(await self.session.send_ping())
@@ -166,6 +177,15 @@ async def answer(connections, ask):
         return {"ok": True, "result": await getattr(connection, f"op_{ask['op']}")(ask)}
     except (Exception, asyncio.CancelledError) as error:
         return {"ok": False, "error": described(error) | {"status": connection.refused_status(since)}}
+
+
+def user_of(ask):
+    """Fills in the form that `connect` came with, whatever is asked; `None` where there is nobody to ask."""
+
+    async def user(_context, _asked):
+        return ElicitResult(action="accept", content=ask["user"])
+
+    return user if "user" in ask else None
 
 
 def described(error):
