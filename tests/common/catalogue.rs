@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use mcp_gateway::{
     mcp::{Revision, members},
-    routing::{Catalogue, Discovered, DiscoveredTool, ObjectName},
+    routing::{Catalogue, Discovered, DiscoveredItem, ObjectName},
 };
 
 /// `mcp-test/github` (issues sessions; `get_me`) and `mcp-test/time` (issues none; `now`).
@@ -16,10 +16,8 @@ pub(crate) fn catalogue() -> Catalogue {
     {
         let json = Bytes::from(format!(r#"{{"name":"{tool}","inputSchema":{{"type":"object"}}}}"#));
         let name_span = members(&json).unwrap().into_iter().find(|(key, _)| key == "name").unwrap().1;
-        let tools = vec![DiscoveredTool { name: tool.into(), json, name_span, hints: None }];
-        let revision = Revision::V2025_06_18;
-        let discovered =
-            Discovered { revision, issues_sessions, list_changed: false, tools, rejected: Vec::new() };
+        let tools = vec![DiscoveredItem { name: tool.into(), json, name_span, hints: None }];
+        let discovered = Discovered { issues_sessions, tools, ..Discovered::new(Revision::V2025_06_18) };
         servers.insert(ObjectName::parse(name).unwrap(), Arc::new(discovered));
     }
     Catalogue { servers }

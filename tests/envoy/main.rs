@@ -16,6 +16,8 @@ mod common;
 mod attacks;
 mod bodies;
 mod calls;
+mod counters;
+mod get_streams;
 mod guide;
 mod hostile;
 mod hosts;

@@ -102,7 +102,7 @@ async fn a_clash_of_names_is_shown_and_costs_the_later_name_only(shape: Shape) {
     let clashes =
         status["servers"].as_array().unwrap().iter().find(|server| server["name"] == "test/other").unwrap();
     let clashes = clashes["conflicts"].as_array().unwrap();
-    assert!(clashes.iter().any(|clash| clash["tool"] == "add" && clash["owner"] == "test/one"), "{status}");
+    assert!(clashes.iter().any(|clash| clash["name"] == "add" && clash["owner"] == "test/one"), "{status}");
     assert_eq!(client.call_text("add", json!({"a": 1, "b": 1})).await, "2");
     assert_eq!(through_envoy(&other), 0);
 }
