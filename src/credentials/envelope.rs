@@ -2,6 +2,7 @@
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use smallvec::SmallVec;
 
 use crate::exchange::AliasKind;
 
@@ -63,8 +64,12 @@ impl Purpose {
         }
     }
 
-    fn authenticated(self) -> Aad<Vec<u8>> {
-        Aad::from([b"mcp-gateway\0", self.as_str().as_bytes(), &[0, VERSION]].concat())
+    fn authenticated(self) -> Aad<SmallVec<[u8; 32]>> {
+        let mut data = SmallVec::new();
+        data.extend_from_slice(b"mcp-gateway\0");
+        data.extend_from_slice(self.as_str().as_bytes());
+        data.extend_from_slice(&[0, VERSION]);
+        Aad::from(data)
     }
 }
 
@@ -87,7 +92,8 @@ pub(super) fn seal(
 pub(super) struct Envelope {
     pub(super) key: KeyId,
     nonce: [u8; NONCE_LEN],
-    ciphertext: Vec<u8>,
+    /// All of it; the ciphertext is the end.
+    bytes: Vec<u8>,
 }
 
 impl Envelope {
@@ -99,15 +105,14 @@ impl Envelope {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let rest = bytes.strip_prefix(&[VERSION])?;
         let (key, rest) = rest.split_first_chunk()?;
-        let (nonce, ciphertext) = rest.split_first_chunk()?;
-        Some(Self { key: *key, nonce: *nonce, ciphertext: ciphertext.to_vec() })
+        let nonce = rest.first_chunk()?;
+        Some(Self { key: *key, nonce: *nonce, bytes })
     }
 
     /// The payload, if `key` sealed it for this purpose.
-    pub(super) fn open(mut self, key: &LessSafeKey, purpose: Purpose) -> Option<Vec<u8>> {
-        let nonce = Nonce::from(&self.nonce);
-        let length = key.open_in_place(nonce, purpose.authenticated(), &mut self.ciphertext).ok()?.len();
-        self.ciphertext.truncate(length);
-        Some(self.ciphertext)
+    pub(super) fn open(&mut self, key: &LessSafeKey, purpose: Purpose) -> Option<&[u8]> {
+        let ciphertext = self.bytes.get_mut(1 + KEY_ID_BYTES + NONCE_LEN..)?;
+        let payload = key.open_in_place(Nonce::from(&self.nonce), purpose.authenticated(), ciphertext);
+        payload.ok().map(|payload| &*payload)
     }
 }

@@ -77,11 +77,16 @@ impl KeyRing {
         seal(key.of(purpose)?, key.id, purpose, nonce, payload)
     }
 
-    /// Opens with the key that the token names.
-    pub(super) fn open(&self, purpose: Purpose, token: &[u8]) -> Option<Vec<u8>> {
-        let envelope = Envelope::read(token)?;
+    /// Opens with the key that the token names, and reads the payload.
+    pub(super) fn open<P>(
+        &self,
+        purpose: Purpose,
+        token: &[u8],
+        read: impl FnOnce(&[u8]) -> Option<P>,
+    ) -> Option<P> {
+        let mut envelope = Envelope::read(token)?;
         let key = self.keys.iter().find(|key| key.id == envelope.key)?;
-        envelope.open(key.of(purpose)?, purpose)
+        read(envelope.open(key.of(purpose)?, purpose)?)
     }
 }
 

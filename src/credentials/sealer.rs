@@ -127,7 +127,7 @@ impl Sealer {
     }
 
     fn open<P: prost::Message + Default>(&self, purpose: Purpose, token: &[u8]) -> Option<P> {
-        P::decode(&*self.ring.load().open(purpose, token)?).ok()
+        self.ring.load().open(purpose, token, |payload| P::decode(payload).ok())
     }
 
     fn is_live(&self, expires: u64) -> bool {

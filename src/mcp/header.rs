@@ -77,6 +77,9 @@ pub fn decode(value: &str) -> Option<Cow<'_, str>> {
 ///
 /// Parameters are ignored, but a `charset` must be UTF-8. Several values joined by a comma are no media type.
 pub fn media_type_is(content_type: &[u8], media: &str) -> bool {
+    if content_type == media.as_bytes() {
+        return true; // as nearly all are sent
+    }
     let Ok(content_type) = str::from_utf8(content_type) else { return false };
     let mut parts = split(content_type, ';');
     let exact = parts.next().is_some_and(|name| name.trim_matches(BLANK).eq_ignore_ascii_case(media));

@@ -19,4 +19,4 @@ pub use proof::Proof;
 pub use reply::{Rejection, Response};
 pub use revision::Revision;
 pub use scan::{Fault, Id, Kind, Message, ScanError, elements, members, scan};
-pub use splice::{Span, splice, splice_all, without_prefix};
+pub use splice::{Edits, Span, splice, without_prefix};

@@ -1,4 +1,6 @@
-//! Changes one span of a body and leaves every other byte as it was sent.
+//! Changes some spans of a body and leaves every other byte as it was sent.
+
+use smallvec::SmallVec;
 
 use super::scan::{Text, first_char};
 
@@ -36,23 +38,64 @@ pub fn splice(body: &[u8], span: Span, replacement: &[u8]) -> Vec<u8> {
     spliced
 }
 
-/// The body with every span of `edits` replaced, in one pass. `edits` are sorted first; one that begins before the
-/// end of the one before, or is not inside the body, replaces nothing.
-pub fn splice_all(body: &[u8], edits: &mut Vec<(Span, Vec<u8>)>) -> Vec<u8> {
-    edits.sort_by_key(|(span, _)| (span.start, span.end));
-    let added: usize = edits.iter().map(|(_, replacement)| replacement.len()).sum();
-    let mut spliced = Vec::with_capacity(body.len() + added);
-    let mut done = 0;
-    for (span, replacement) in edits {
-        let end = span.end.max(span.start);
-        if let (Some(before), Some(_)) = (body.get(done..span.start), body.get(..end)) {
-            spliced.extend_from_slice(before);
-            spliced.extend_from_slice(replacement);
-            done = end;
-        }
+/// What of a body is replaced, and by what. The body itself is not in it: whoever has it writes it out in pieces,
+/// straight to where it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Edits(SmallVec<[(Span, Vec<u8>); 1]>);
+
+impl Edits {
+    /// Nothing is replaced: the body is as it came.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
-    spliced.extend_from_slice(body.get(done..).unwrap_or_default());
-    spliced
+
+    /// Puts `new` in the place of `span`. Where spans overlap the one that begins first is replaced, the shorter one
+    /// of two; one that is not inside the body replaces nothing.
+    pub fn replace(&mut self, span: Span, new: Vec<u8>) {
+        let order = |span: &Span| (span.start, span.end);
+        let at = self.0.partition_point(|(other, _)| order(other) <= order(&span));
+        self.0.insert(at, (span, new));
+    }
+
+    /// The edited `body`, in pieces.
+    pub fn pieces<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + Clone {
+        let rest = (Span { start: body.len(), end: body.len() }, &b""[..]);
+        let edits = self.0.iter().map(|(span, new)| (*span, &**new)).chain([rest]);
+        let mut done = 0;
+        let around = move |(span, new): (Span, &'a [u8])| {
+            let end = span.end.max(span.start);
+            let before = body.get(done..span.start).filter(|_| end <= body.len())?;
+            done = end;
+            Some([before, new])
+        };
+        edits.filter_map(around).flatten()
+    }
+
+    /// Length of the edited `body`.
+    pub fn len(&self, body: &[u8]) -> usize {
+        self.pieces(body).map(<[u8]>::len).sum()
+    }
+
+    /// The edited `body`, in one piece.
+    pub fn apply(&self, body: &[u8]) -> Vec<u8> {
+        let mut edited = Vec::with_capacity(self.len(body));
+        self.pieces(body).for_each(|piece| edited.extend_from_slice(piece));
+        edited
+    }
+}
+
+impl Extend<(Span, Vec<u8>)> for Edits {
+    fn extend<I: IntoIterator<Item = (Span, Vec<u8>)>>(&mut self, edits: I) {
+        edits.into_iter().for_each(|(span, new)| self.replace(span, new));
+    }
+}
+
+impl FromIterator<(Span, Vec<u8>)> for Edits {
+    fn from_iter<I: IntoIterator<Item = (Span, Vec<u8>)>>(edits: I) -> Self {
+        let mut all = Self::default();
+        all.extend(edits);
+        all
+    }
 }
 
 /// Where `prefix` stands inside the string `text`, however it is escaped; none if the string does not start with it.
@@ -155,11 +198,11 @@ mod tests {
         }
         assert_eq!(splice(b"abc", Span { start: 2, end: 1 }, b"x"), b"abxc");
         let edit = |start, end| (Span { start, end }, b"x".to_vec());
-        assert_eq!(splice_all(b"abc", &mut vec![edit(9, 10), edit(2, 9), edit(1, 2), edit(0, 2)]), b"xc");
-        assert_eq!(
-            splice_all(b"abc", &mut vec![edit(usize::MAX, usize::MAX), edit(3, 3), edit(1, 1)]),
-            b"axbcx"
-        );
+        let edited = |edits: [(Span, Vec<u8>); 4]| Edits::from_iter(edits).apply(b"abc");
+        assert_eq!(edited([edit(9, 10), edit(2, 9), edit(1, 2), edit(0, 2)]), b"xc");
+        let (far, odd) = (edit(usize::MAX, usize::MAX), edit(4, 2));
+        assert_eq!(edited([far, edit(3, 3), odd, edit(1, 1)]), b"axbcx");
+        assert_eq!(Edits::default().apply(b"abc"), b"abc");
     }
 
     #[test]
@@ -191,7 +234,9 @@ mod tests {
             let mut edits: Vec<_> = spans.zip(new).collect();
             let one_by_one = edits.iter().rev().fold(body.clone(), |body, (span, new)| splice(&body, *span, new));
             edits.reverse();
-            prop_assert_eq!(splice_all(&body, &mut edits), one_by_one);
+            let edits = Edits::from_iter(edits);
+            prop_assert_eq!(edits.len(&body), one_by_one.len());
+            prop_assert_eq!(edits.apply(&body), one_by_one);
         }
 
         #[test]

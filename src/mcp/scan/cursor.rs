@@ -63,13 +63,15 @@ impl<'a> Cursor<'a> {
         if self.peek() != Some(b'"') {
             return self.fail(fault);
         }
-        let start = self.at;
-        self.at = lexer::string_end(self.text.as_bytes(), start)?;
-        let inner = self.slice(start + 1, self.at - 1);
-        let value = if inner.as_bytes().contains(&b'\\') {
-            Cow::Owned(unescape(inner).ok_or(Stop { fault: Fault::LoneSurrogate, at: start })?)
+        let (bytes, start) = (self.text.as_bytes(), self.at);
+        let plain = lexer::plain_end(bytes, start + 1);
+        let value = if bytes.get(plain) == Some(&b'"') {
+            self.at = plain + 1;
+            Cow::Borrowed(self.slice(start + 1, plain))
         } else {
-            Cow::Borrowed(inner)
+            self.at = lexer::string_end(bytes, start)?;
+            let inner = self.slice(start + 1, self.at - 1);
+            Cow::Owned(unescape(inner).ok_or(Stop { fault: Fault::LoneSurrogate, at: start })?)
         };
         Ok(Text { span: Span { start, end: self.at }, value })
     }

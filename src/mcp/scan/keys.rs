@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::Fault;
 
 /// Members of one object that is read: the top level, `params`, `params.ref`, `params._meta`.
@@ -63,33 +65,48 @@ impl Level {
 #[derive(Debug)]
 pub(super) struct Seen {
     level: Level,
-    hashes: [u64; MAX_MEMBERS],
-    len: usize,
+    /// One bit for each of the protocol's, by its place among them.
+    known: u32,
+    /// Hashes of all others.
+    others: SmallVec<[u64; 16]>,
 }
 
 impl Seen {
     pub(super) fn new(level: Level) -> Self {
-        Self { level, hashes: [0; MAX_MEMBERS], len: 0 }
+        Self { level, known: 0, others: SmallVec::new() }
     }
 
     /// Takes one more decoded key.
     pub(super) fn admit(&mut self, key: &str) -> Result<(), Fault> {
-        let known = self.level.protected().contains(&key);
-        if !known && is_lookalike(self.level, key) {
+        let is_new = match self.level.protected().iter().position(|name| *name == key) {
+            Some(place) => {
+                let before = self.known;
+                self.known |= 1 << place;
+                self.known != before
+            }
+            None => self.admit_other(key)?,
+        };
+        match self.known.count_ones() as usize + self.others.len() {
+            _ if !is_new => Err(Fault::RepeatedKey),
+            0..=MAX_MEMBERS => Ok(()),
+            _ => Err(Fault::TooManyMembers),
+        }
+    }
+
+    /// Takes a key that is none of the protocol's; says whether it is new.
+    fn admit_other(&mut self, key: &str) -> Result<bool, Fault> {
+        if is_lookalike(self.level, key) {
             return Err(Fault::LookalikeKey);
         }
-        let hash = if !known && matches!(self.level, Level::Meta) && key.starts_with(META_PREFIX) {
+        let hash = if matches!(self.level, Level::Meta) && key.starts_with(META_PREFIX) {
             // a key of a revision to come: two that differ in case only are one
             hash(folded(key).to_ascii_lowercase().as_bytes())
         } else {
             hash(key.as_bytes())
         };
-        if self.hashes.get(..self.len).is_some_and(|seen| seen.contains(&hash)) {
-            return Err(Fault::RepeatedKey);
-        }
-        *self.hashes.get_mut(self.len).ok_or(Fault::TooManyMembers)? = hash;
-        self.len += 1;
-        Ok(())
+        let is_new = !self.others.contains(&hash);
+        self.others.push(hash);
+        Ok(is_new)
     }
 }
 

@@ -187,10 +187,11 @@ fn literal_end(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Stop> {
 ///
 /// Eight bytes at a time: in a word, a byte less than `n` borrows from its top bit when `n` is taken off it.
 #[inline]
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+pub(super) fn plain_end(bytes: &[u8], start: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
     let less = |word: u64, than: u64| word.wrapping_sub(ONES * than) & !word;
+    let mut at = start;
     while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*word);
         let quote = word ^ (ONES * 0x22);
@@ -200,9 +201,31 @@ fn plain_end(bytes: &[u8], mut at: usize) -> usize {
             return at + (found.trailing_zeros() / 8) as usize;
         }
         at += 8;
+        if at == start + LONG {
+            at = long_plain_end(bytes, at);
+        }
     }
-    while bytes.get(at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+    while bytes.get(at).is_some_and(|&byte| is_plain(byte)) {
         at += 1;
     }
     at
+}
+
+/// From here on a string is long. Most are not, and are done before this pays.
+const LONG: usize = 32;
+
+/// A place up to which all is plain, near the first that is not.
+#[inline(never)] // out of the way of the short ones
+fn long_plain_end(bytes: &[u8], mut at: usize) -> usize {
+    // all of a chunk, with no way out in between: compilers make vectors of it
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<64>)
+        && chunk.iter().fold(true, |all, &byte| all & is_plain(byte))
+    {
+        at += chunk.len();
+    }
+    at
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte >= 0x20 && byte != b'"' && byte != b'\\'
 }

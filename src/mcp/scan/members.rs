@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use simdutf8::compat::from_utf8;
+
 use super::super::splice::Span;
 use super::cursor::Cursor;
 use super::keys::Level;
@@ -46,7 +48,7 @@ pub(super) fn whole<'a, T>(
     bytes: &'a [u8],
     read: impl FnOnce(&mut Cursor<'a>) -> Result<T, Stop>,
 ) -> Result<T, ScanError<'a>> {
-    let text = str::from_utf8(bytes)
+    let text = from_utf8(bytes)
         .map_err(|error| Stop { fault: Fault::NotUtf8, at: error.valid_up_to() }.with_id(None))?;
     let mut cursor = Cursor::new(text);
     cursor.space();

@@ -26,6 +26,8 @@ use self::keys::Level;
 use self::lexer::Stop;
 use super::splice::Span;
 
+use simdutf8::compat::from_utf8;
+
 pub use self::fault::{Fault, ScanError};
 pub use self::keys::MAX_MEMBERS;
 pub use self::lexer::MAX_DEPTH;
@@ -78,7 +80,7 @@ pub fn scan(body: &[u8]) -> Result<Message<'_>, ScanError<'_>> {
         let id = str::from_utf8(rest).ok().and_then(recover_id);
         return Err(ScanError { fault: Fault::ByteOrderMark, at: 0, id });
     }
-    match str::from_utf8(body) {
+    match from_utf8(body) {
         Ok(text) => read(text).map_err(|stop| stop.with_id(recover_id(text))),
         Err(error) => {
             let at = error.valid_up_to();

@@ -1,5 +1,7 @@
 //! The lines of an event stream, each with all of its bytes.
 
+use memchr::memchr2;
+
 /// One line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Line<'a> {
@@ -67,7 +69,7 @@ pub fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
 
 /// Bytes up to the next line end, or to the end of the text.
 pub fn line_len(text: &[u8]) -> usize {
-    text.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(text.len())
+    memchr2(b'\n', b'\r', text).unwrap_or(text.len())
 }
 
 #[cfg(test)]
