@@ -1,15 +1,15 @@
 //! A message on its way to its server: what of the head and the body is changed.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     Answer, BodyMode, CredentialPart, HairpinRight, Head, Mutation, Origin, SessionId, SessionNeed, Subject,
     Value,
-    head::Incoming,
+    head::{Incoming, Sent},
     may_change::{self, MayChange},
 };
 use crate::{
-    mcp::{self, ClientCapabilities, Kind, Message, Method, Revision, header},
+    mcp::{ClientCapabilities, Edits, Kind, Message, Method, Revision, header},
     routing::{CallCredential, Forward, Server, Snapshot},
 };
 
@@ -18,19 +18,16 @@ use crate::{
 pub(super) struct Call {
     pub(super) server: Arc<Server>,
     /// The request's id as it was sent, for errors; absent for what is no request.
-    pub(super) id: Option<Box<str>>,
+    pub(super) id: Option<Arc<str>>,
     pub(super) kind: Kind,
     /// The server session to look up; absent for a client without a session.
     pub(super) need: Option<SessionNeed>,
     /// What of the answer may have to change; absent: nothing.
     pub(super) may_change: Option<MayChange>,
     subject: Subject,
-    hints: Option<Box<str>>,
-    /// As the server is to get it; absent where that is as it came.
-    body: Option<Vec<u8>>,
-    internal: Vec<String>,
-    has_authorization: bool,
-    accepts_both: bool,
+    hints: Option<Arc<str>>,
+    edits: Edits,
+    sent: Sent,
 }
 
 impl Call {
@@ -40,20 +37,19 @@ impl Call {
         snapshot: &Arc<Snapshot>,
         forward: Forward<'_>,
         message: &Message<'_>,
-        body: &[u8],
     ) -> Self {
-        let Forward { server, item, upstream, mut edits } = forward;
+        let Forward { server, item, upstream, edits } = forward;
         let method = message.method.as_ref().map_or(Method::Other, |method| Method::of(&method.value));
         let subject = Subject {
             method: message.method.as_ref().map(|_| method.as_str()),
-            name: name(method, &upstream),
+            name: name(method, upstream),
         };
         let session = incoming.session.as_ref().and_then(|session| session.as_ref().ok());
         let is_request = message.kind == Kind::Request;
         let can_rewrite = incoming.body_mode != BodyMode::FullDuplex;
         let client =
             session.filter(|_| can_rewrite).map(|session| askable(session.capabilities)).unwrap_or_default();
-        let id = message.id.filter(|_| is_request).map(|id| Box::<str>::from(id.as_str()));
+        let id = message.id.filter(|_| is_request).map(|id| Arc::<str>::from(id.as_str()));
         let origin = Origin {
             snapshot: Arc::clone(snapshot),
             server: Arc::clone(server),
@@ -80,40 +76,43 @@ impl Call {
             id,
             subject,
             hints: item.and_then(|item| item.hints.clone()),
-            body: (!edits.is_empty()).then(|| mcp::splice_all(body, &mut edits)),
-            internal: incoming.internal.clone(),
-            has_authorization: incoming.has_authorization,
-            accepts_both: incoming.accepts_both,
+            edits,
+            sent: incoming.sent.clone(),
         }
     }
 
     /// The answer that sends the message to its server, in the server session given.
-    pub(super) fn answer(&mut self, session: Option<&(Box<str>, Revision)>) -> Answer {
-        let server = &self.server;
-        let mut mutation = to_server(server, self.has_authorization);
-        let set = &mut mutation.set;
-        set.extend(self.subject.fields().map(|(name, value)| (name, Value::text(value))));
-        set.push((header::X_MCP_SERVERNAME, Value::text(server.name.as_str())));
-        if let Some(hints) = &self.hints {
-            set.push((header::X_MCP_ANNOTATION_HINTS, Value::Text(hints.clone())));
+    pub(super) fn answer(&mut self, session: Option<(Arc<str>, Revision)>) -> Answer {
+        let (server, sent) = (&self.server, &self.sent);
+        let mut mutation = to_server(server, sent.has_authorization);
+        if sent.path == Some(&*server.path) {
+            mutation.set.retain(|(name, _)| *name != ":path");
         }
-        if !self.accepts_both {
+        let set = &mut mutation.set;
+        set.extend(self.subject.method.map(|method| (header::X_MCP_METHOD, Value::Static(method))));
+        set.extend(self.subject.name.take().map(|(field, name)| (field, Value::Text(name))));
+        set.push((header::X_MCP_SERVERNAME, Value::text(&server.name)));
+        set.extend(self.hints.take().map(|hints| (header::X_MCP_ANNOTATION_HINTS, Value::Text(hints))));
+        if !sent.accepts_both {
             set.push(("accept", Value::Static("application/json, text/event-stream")));
         }
-        let revision = session.map(|(_, revision)| *revision).or(server.revision);
-        if let Some(revision) = revision {
+        let revision = session.as_ref().map(|(_, revision)| *revision).or(server.revision);
+        if let Some(revision) = revision.filter(|_| revision != sent.revision) {
             set.push((header::PROTOCOL_VERSION, Value::Static(revision.as_str())));
         }
         match session {
-            Some((id, _)) => set.push((header::SESSION_ID, Value::Text(id.clone()))),
+            Some((id, _)) => set.push((header::SESSION_ID, Value::Text(id))),
             None => mutation.remove.push(header::SESSION_ID.into()),
         }
-        // the origin was checked here and means nothing to the server; names for other eras would be wrong now
-        mutation.remove.extend(["origin", header::MCP_METHOD, header::MCP_NAME].map(Into::into));
-        if self.may_change.is_some() {
+        mutation.remove.extend(sent.unwanted.iter().map(|&name| name.into()));
+        if self.may_change.is_some() && sent.accepts_encodings {
             mutation.remove.push("accept-encoding".into());
         }
-        Answer { mutation: mutation.without(&self.internal), body: self.body.take(), modes: None }
+        Answer {
+            mutation: mutation.without(&self.sent.internal),
+            edits: std::mem::take(&mut self.edits),
+            modes: None,
+        }
     }
 }
 
@@ -122,7 +121,7 @@ fn askable(announced: ClientCapabilities) -> ClientCapabilities {
     ClientCapabilities(announced.0 & !ClientCapabilities::TASKS_LIST)
 }
 
-fn name(method: Method, upstream: &str) -> Option<(&'static str, Box<str>)> {
+fn name(method: Method, upstream: Arc<str>) -> Option<(&'static str, Arc<str>)> {
     let field = if method == Method::ToolsCall {
         header::X_MCP_TOOLNAME
     } else if method == Method::PromptsGet {
@@ -136,7 +135,11 @@ fn name(method: Method, upstream: &str) -> Option<(&'static str, Box<str>)> {
         return None;
     };
     // whatever is forwarded: a policy that forbids some must not be blind to long ones (bounded by `routing`)
-    Some((field, header::value(upstream).into()))
+    let encoded = match header::value(&upstream) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(encoded) => Some(encoded.into()),
+    };
+    Some((field, encoded.unwrap_or(upstream)))
 }
 
 /// What sends one of the gateway's own requests to its server; `None`: no such right. A probe carries no credential:
@@ -164,8 +167,8 @@ pub(super) fn hairpin(
 /// Route and path of a request to `server`.
 fn to_host(server: &Arc<Server>) -> Mutation {
     let mut set = Vec::with_capacity(12);
-    set.push((":authority", Value::text(server.hostname.as_str())));
-    set.push((":path", Value::Text(server.path.clone())));
+    set.push((":authority", Value::text(&server.hostname)));
+    set.push((":path", Value::text(Arc::clone(&server.path))));
     Mutation { set, route_to: Some(Arc::clone(server)), ..Mutation::default() }
 }
 
@@ -174,7 +177,7 @@ fn to_server(server: &Arc<Server>, has_authorization: bool) -> Mutation {
     let mut mutation = to_host(server);
     let set = &mut mutation.set;
     if let Some(credential) = &server.credential {
-        let with = |part| Value::Credential(credential.clone(), part);
+        let with = |part| Value::Credential(Arc::clone(credential), part);
         let (key, authorization) = match server.call_credential {
             CallCredential::Never => (false, false),
             CallCredential::WhenAbsent => (true, !has_authorization),

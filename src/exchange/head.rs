@@ -1,5 +1,7 @@
 //! The head of a request, borrowed from the attachment.
 
+use smallvec::SmallVec;
+
 use super::{BodyMode, Mutation, Session, SessionFault, Tokens, Value, probe::Probe};
 use crate::{
     mcp::{Message, Method, Rejection, Revision, header},
@@ -47,18 +49,49 @@ impl<'a> Head<'a> {
     }
 }
 
+/// What the client has sent beside its message, as far as it decides what its server gets. Each change costs Envoy
+/// something: what is right or absent already is left alone.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    /// Header fields that only the gateway may set.
+    pub(super) internal: Vec<String>,
+    /// Header fields that its server is not to get.
+    pub(super) unwanted: SmallVec<[&'static str; 4]>,
+    pub(super) accepts_encodings: bool,
+    pub(super) has_authorization: bool,
+    /// Whether servers that insist on both media types will be content with `accept`.
+    pub(super) accepts_both: bool,
+    /// `:path`, where it is the one that most servers have, too.
+    pub(super) path: Option<&'static str>,
+    /// `mcp-protocol-version`.
+    pub(super) revision: Option<Revision>,
+}
+
+impl Sent {
+    fn read(head: Head<'_>) -> Self {
+        // the origin is checked here and means nothing to the server; names for other eras would be wrong now
+        let unwanted = ["origin", header::MCP_METHOD, header::MCP_NAME];
+        let accept = head.text("accept").unwrap_or_default();
+        Self {
+            internal: head.internal(),
+            unwanted: unwanted.into_iter().filter(|name| head.first(name).is_some()).collect(),
+            accepts_encodings: head.first("accept-encoding").is_some(),
+            has_authorization: head.first("authorization").is_some(),
+            accepts_both: accept.contains("application/json") && accept.contains("text/event-stream"),
+            path: Some(ENDPOINT).filter(|path| head.first(":path") == Some(path.as_bytes())),
+            revision: head.text(header::PROTOCOL_VERSION).and_then(Revision::parse),
+        }
+    }
+}
+
 /// What of a request to the gateway's own host matters after its head has gone by.
 #[derive(Debug)]
 pub(super) struct Incoming {
     pub(super) body_mode: BodyMode,
     /// Pieces of a duplex body so far.
     pub(super) duplex_body: Vec<u8>,
-    /// Header fields that only the gateway may set, and that the client has sent.
-    pub(super) internal: Vec<String>,
+    pub(super) sent: Sent,
     pub(super) session: Option<Result<Session, SessionFault>>,
-    pub(super) has_authorization: bool,
-    /// Whether servers that insist on both media types will be content with `accept`.
-    pub(super) accepts_both: bool,
     posted: bool,
     unsupported_revision: Option<String>,
     virtual_by_path: Option<Box<str>>,
@@ -96,15 +129,12 @@ impl Incoming {
             )?;
         }
         let asked = head.single(header::PROTOCOL_VERSION)?.map(String::from_utf8_lossy);
-        let accept = head.text("accept").unwrap_or_default();
         head.single("authorization")?;
         Ok(Self {
             body_mode,
             duplex_body: Vec::new(),
-            internal: head.internal(),
+            sent: Sent::read(head),
             session: head.single(header::SESSION_ID)?.map(|token| tokens.open_session(token)),
-            has_authorization: head.first("authorization").is_some(),
-            accepts_both: accept.contains("application/json") && accept.contains("text/event-stream"),
             posted,
             unsupported_revision: asked.filter(|asked| Revision::parse(asked).is_none()).map(Into::into),
             virtual_by_path: virtual_by_path.map(Into::into),
@@ -153,7 +183,7 @@ impl Incoming {
             (header::X_MCP_SERVERNAME, Value::Static(header::BROKER)),
         ];
         set.extend(probe.map(Probe::to_broker));
-        Mutation { set, ..Mutation::default() }.without(&self.internal)
+        Mutation { set, ..Mutation::default() }.without(&self.sent.internal)
     }
 }
 

@@ -26,8 +26,8 @@ pub use rewrite::{
     Form, MAX_HELD_EVENT, MAX_HELD_JSON, MAX_OPEN_REQUESTS, Origin, Outcome, Rewriter, Rewritten,
 };
 pub use step::{
-    Answer, BodyMode, BodyModes, CredentialPart, Input, Mutation, ReplayOutcome, SessionNeed, SessionOutcome,
-    Step, Subject, Value,
+    Answer, BodyMode, BodyModes, CredentialPart, Input, Mutation, Names, ReplayOutcome, SessionNeed,
+    SessionOutcome, Step, Subject, Value,
 };
 pub use tokens::{
     Alias, AliasKind, HairpinRight, MAX_ORIGINAL_BYTES, MAX_PLACE_BYTES, MAX_PLACES, Place, Session,

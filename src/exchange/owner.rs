@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{AliasKind, SessionId, Tokens, head::Incoming};
 use crate::{
     mcp::{
-        Id, Kind, Message, Span,
+        Edits, Id, Kind, Message, Span,
         scan::{self, RELATED_TASK, Step, Text, places},
         splice,
     },
@@ -80,18 +80,19 @@ fn owned<'s>(
     let session = session.map_or(SessionId([0; 16]), |session| session.id);
     let opened = tokens.open_alias(kind, alias).filter(|alias| alias.session == session)?;
     let server = visible(incoming, snapshot, &opened.server)?;
-    let mut edits = vec![(span, written(kind, &opened.original))];
+    let mut edits = Edits::default();
+    edits.replace(span, written(kind, &opened.original));
     for task in related {
         match tokens.open_alias(AliasKind::Task, &task.value) {
             Some(of) if of.session == session && of.server == opened.server => {
-                edits.push((task.span, written(AliasKind::Task, &of.original)));
+                edits.replace(task.span, written(AliasKind::Task, &of.original));
             }
             Some(_) => return None,
             // a task of the client's own, which the server has asked for
             None => {}
         }
     }
-    let forward = Forward { server, item: None, upstream: Box::default(), edits };
+    let forward = Forward { server, item: None, upstream: Arc::default(), edits };
     Some(Owned { forward, alias: alias.into() })
 }
 

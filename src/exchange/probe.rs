@@ -22,7 +22,7 @@ impl Probe {
 
     /// For the broker, which answers a probe with its own word.
     pub(super) fn to_broker(&self) -> (&'static str, Value) {
-        (header::X_MCP_PROBE, Value::Text(self.token.clone()))
+        (header::X_MCP_PROBE, Value::text(&*self.token))
     }
 
     /// What the router adds to its refusal.

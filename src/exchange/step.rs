@@ -3,10 +3,11 @@
 use std::{borrow::Cow, sync::Arc};
 
 use secrecy::SecretString;
+use smallvec::SmallVec;
 
 use super::{Head, SessionId};
 use crate::{
-    mcp::{ClientCapabilities, Rejection, Response, Revision, header},
+    mcp::{ClientCapabilities, Edits, Rejection, Response, Revision, header},
     routing::Server,
 };
 
@@ -89,8 +90,9 @@ pub enum Step {
 #[derive(Debug, Default)]
 pub struct Answer {
     pub mutation: Mutation,
-    /// The new body; absent: as it came.
-    pub body: Option<Vec<u8>>,
+    /// What of the body that has come is replaced. Only in the answer to a body: the whole one, or a piece of one whose
+    /// headers were answered, which is never edited.
+    pub edits: Edits,
     /// New modes for the rest of the exchange; only in an answer to headers.
     pub modes: Option<BodyModes>,
 }
@@ -104,12 +106,15 @@ pub struct BodyModes {
     pub response_body: BodyMode,
 }
 
+/// Names of header fields, as many as a call has to remove without memory of its own.
+pub type Names = SmallVec<[Cow<'static, str>; 5]>;
+
 /// Changes to the header fields.
 #[derive(Debug, Default)]
 pub struct Mutation {
     /// Overwrites or adds.
     pub set: Vec<(&'static str, Value)>,
-    pub remove: Vec<Cow<'static, str>>,
+    pub remove: Names,
     /// Choose the route again, and let only routes of this server match: it goes out as dynamic metadata, which no
     /// client can set.
     pub route_to: Option<Arc<Server>>,
@@ -119,9 +124,9 @@ impl Mutation {
     /// Removes `names` too, where it does not set them.
     #[must_use]
     pub(super) fn without(mut self, names: &[String]) -> Self {
-        let kept = |name: &&String| !self.set.iter().any(|(set, _)| set == name);
-        let names: Vec<_> = names.iter().filter(kept).map(|name| Cow::Owned(name.clone())).collect();
-        self.remove.extend(names);
+        let Self { set, remove, .. } = &mut self;
+        let is_left = |name: &&String| !set.iter().any(|(set, _)| set == name);
+        remove.extend(names.iter().filter(is_left).map(|name| Cow::Owned(name.clone())));
         self
     }
 }
@@ -130,15 +135,15 @@ impl Mutation {
 #[derive(Clone, Debug)]
 pub enum Value {
     Static(&'static str),
-    Text(Box<str>),
+    Text(Arc<str>),
     /// Revealed by `credentials` when the answer is encoded, nowhere else.
-    Credential(SecretString, CredentialPart),
+    Credential(Arc<SecretString>, CredentialPart),
 }
 
 impl Value {
     /// A text that is safe as a header value.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(text.into().into())
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Self::Text(text.into())
     }
 }
 
@@ -169,7 +174,7 @@ pub struct SessionNeed {
     /// The message answers the request that the client knows under this alias, and may do so once.
     pub settles: Option<Box<str>>,
     /// The JSON-RPC id under which the client may cancel the request.
-    pub request: Option<Box<str>>,
+    pub request: Option<Arc<str>>,
 }
 
 /// What policies are told of a message.
@@ -178,7 +183,7 @@ pub struct Subject {
     /// `None`: it is an answer.
     pub method: Option<&'static str>,
     /// The header field for the server's own name or URI, and its value.
-    pub name: Option<(&'static str, Box<str>)>,
+    pub name: Option<(&'static str, Arc<str>)>,
 }
 
 impl Subject {
@@ -193,7 +198,7 @@ impl Subject {
 #[derive(Clone, Debug)]
 pub enum SessionOutcome {
     /// The gateway session lives; for a server that issues sessions, its id and revision there.
-    Ready(Option<(Box<str>, Revision)>),
+    Ready(Option<(Arc<str>, Revision)>),
     /// There is none, and none is to be opened.
     Missing,
     /// The request was answered before, or is over.

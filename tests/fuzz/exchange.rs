@@ -392,8 +392,9 @@ impl<'a> Run<'a> {
             let next = match step {
                 Step::Answer(answer) => {
                     if let Some(server) = &answer.mutation.route_to {
+                        let sent = (!answer.edits.is_empty()).then(|| answer.edits.apply(&self.fed));
                         check(
-                            self.may_reach(server.name.as_str(), answer.body.as_deref()),
+                            self.may_reach(server.name.as_str(), sent.as_deref()),
                             "it routes what nobody has let through",
                         )?;
                         self.routed_to = Some(server.name.to_string());

@@ -60,7 +60,7 @@ struct Cancelling {
 impl Exchange {
     /// An exchange that is decided by `snapshot`.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        let (steps, body_mode) = (VecDeque::new(), BodyMode::None);
+        let (steps, body_mode) = (VecDeque::with_capacity(2), BodyMode::None);
         Self { snapshot, phase: Phase::Start, steps, body_mode, probe: None }
     }
 
@@ -76,8 +76,8 @@ impl Exchange {
                     Err(rejection) => self.respond(&rejection, None),
                 }
             }
-            (Phase::Passing, Input::RequestBody { body, end_of_stream }) => {
-                self.answer(Answer { body: Some(body.to_vec()), ..Answer::default() });
+            (Phase::Passing, Input::RequestBody { end_of_stream, .. }) => {
+                self.answer(Answer::default());
                 if end_of_stream { self.end_of_request() } else { self.phase = Phase::Passing }
             }
             (Phase::Body(incoming), Input::RequestBody { body, end_of_stream }) => {
@@ -140,6 +140,11 @@ impl Exchange {
     /// Whether the response's body is waited for.
     pub fn is_answering(&self) -> bool {
         matches!(self.phase, Phase::Answer(_))
+    }
+
+    /// Whether the outcome of a replay is waited for.
+    pub fn is_replaying(&self) -> bool {
+        matches!(self.phase, Phase::Replay(_))
     }
 
     fn answer(&mut self, answer: Answer) {

@@ -11,7 +11,7 @@ use crate::{
         owner::{self, Owned},
         probe::Probe,
     },
-    mcp::{self, Fault, Message, Rejection, Revision, header},
+    mcp::{self, Edits, Fault, Message, Rejection, Revision, header},
     routing::{Decision, Forward, Host, Request, decide},
 };
 
@@ -52,7 +52,7 @@ impl Exchange {
             return Ok(());
         }
         if body_mode != BodyMode::FullDuplex {
-            let remove = incoming.internal.iter().cloned().map(Into::into).collect();
+            let remove = incoming.sent.internal.iter().cloned().map(Into::into).collect();
             // asked for here and not by default, so that responses of other applications, and Envoy's own replies,
             // never wait for us
             let modes = Some(BodyModes {
@@ -60,7 +60,11 @@ impl Exchange {
                 response_headers: true,
                 response_body: BodyMode::None,
             });
-            self.answer(Answer { mutation: Mutation { remove, ..Mutation::default() }, body: None, modes });
+            self.answer(Answer {
+                mutation: Mutation { remove, ..Mutation::default() },
+                edits: Edits::default(),
+                modes,
+            });
         }
         self.phase = Phase::Body(Box::new(incoming));
         Ok(())
@@ -73,7 +77,7 @@ impl Exchange {
             response_headers: self.probe.is_some(),
             response_body: BodyMode::None,
         });
-        self.answer(Answer { mutation, body: None, modes });
+        self.answer(Answer { mutation, edits: Edits::default(), modes });
         if self.body_mode == BodyMode::FullDuplex && !end_of_stream {
             self.phase = Phase::Passing;
         } else {
@@ -128,17 +132,17 @@ impl Exchange {
         match decide(&snapshot, &request) {
             Decision::Reject(rejection) => self.respond(&rejection, id),
             Decision::Broker => self.hand_to_broker(&incoming, &message, tokens),
-            Decision::Forward(forward) => self.forward(&incoming, forward, &message, body),
+            Decision::Forward(forward) => self.forward(&incoming, forward, &message),
             Decision::Answer => match owner::answered(&incoming, &snapshot, &message, body, tokens) {
-                Some(owned) => self.own(&incoming, owned, &message, body),
+                Some(owned) => self.own(&incoming, owned, &message),
                 None => self.respond(&Rejection::UnknownAnswer, None),
             },
             Decision::Task => match owner::tasked(&incoming, &snapshot, &message, body, tokens) {
-                Some(owned) => self.own(&incoming, owned, &message, body),
+                Some(owned) => self.own(&incoming, owned, &message),
                 None => self.respond(&Rejection::UnknownTask, id),
             },
             Decision::Progress => match owner::progressing(&incoming, &snapshot, &message, body, tokens) {
-                Some(owned) => self.own(&incoming, owned, &message, body),
+                Some(owned) => self.own(&incoming, owned, &message),
                 None => self.hand_to_broker(&incoming, &message, tokens),
             },
             Decision::Cancel => match (&incoming.session, message.params.request_id) {
@@ -158,8 +162,9 @@ impl Exchange {
         let snapshot = Arc::clone(&self.snapshot);
         match server.and_then(|server| owner::visible(incoming, &snapshot, server)) {
             Some(server) => {
-                let forward = Forward { server, item: None, upstream: Box::default(), edits: Vec::new() };
-                self.forward(incoming, forward, &message, body);
+                let forward =
+                    Forward { server, item: None, upstream: Arc::default(), edits: Edits::default() };
+                self.forward(incoming, forward, &message);
             }
             None => self.hand_to_broker(incoming, &message, tokens),
         }
@@ -175,20 +180,20 @@ impl Exchange {
         self.end_of_request();
     }
 
-    fn own(&mut self, incoming: &Incoming, owned: Owned<'_>, message: &Message<'_>, body: &[u8]) {
+    fn own(&mut self, incoming: &Incoming, owned: Owned<'_>, message: &Message<'_>) {
         let Owned { forward, alias } = owned;
-        let mut call = Call::new(incoming, &self.snapshot, forward, message, body);
+        let mut call = Call::new(incoming, &self.snapshot, forward, message);
         if let Some(need) = call.need.as_mut().filter(|_| message.method.is_none()) {
             need.settles = Some(alias);
         }
         self.call(call);
     }
 
-    fn forward(&mut self, incoming: &Incoming, forward: Forward<'_>, message: &Message<'_>, body: &[u8]) {
+    fn forward(&mut self, incoming: &Incoming, forward: Forward<'_>, message: &Message<'_>) {
         if message.params.task.is_some() && self.body_mode == BodyMode::FullDuplex {
             return self.respond(&Rejection::TasksNeedBufferedMode, message.id);
         }
-        self.call(Call::new(incoming, &self.snapshot, forward, message, body));
+        self.call(Call::new(incoming, &self.snapshot, forward, message));
     }
 
     fn call(&mut self, call: Call) {
@@ -202,23 +207,24 @@ impl Exchange {
     }
 
     pub(super) fn session(&mut self, call: Box<Call>, outcome: SessionOutcome) {
-        let server = call.server.name.to_string();
+        let server = || call.server.name.to_string();
         let rejection = match outcome {
-            SessionOutcome::Ready(session) => return self.send(call, session.as_ref()),
+            SessionOutcome::Ready(session) => return self.send(call, session),
             SessionOutcome::Missing => return self.pointless(&call),
             SessionOutcome::Settled => Rejection::UnknownAnswer,
             SessionOutcome::Revoked => Rejection::UnknownSession,
             SessionOutcome::StoreUnavailable => Rejection::StoreUnavailable,
-            SessionOutcome::Refused { status } => Rejection::ServerRefusedSession { server, status },
-            SessionOutcome::Unavailable => Rejection::ServerUnavailable { server },
+            SessionOutcome::Refused { status } => {
+                Rejection::ServerRefusedSession { server: server(), status }
+            }
+            SessionOutcome::Unavailable => Rejection::ServerUnavailable { server: server() },
         };
         self.respond(&rejection, parsed(call.id.as_deref()));
     }
 
-    fn send(&mut self, mut call: Box<Call>, session: Option<&(Box<str>, Revision)>) {
-        let answer = call.answer(session);
-        self.answer(answer);
+    fn send(&mut self, mut call: Box<Call>, session: Option<(Arc<str>, Revision)>) {
         call.need.take_if(|_| session.is_none());
+        self.answer(call.answer(session));
         self.phase = Phase::Response(call);
     }
 }

@@ -3,8 +3,8 @@
 use super::{Exchange, Phase, parsed};
 use crate::{
     exchange::{
-        Answer, BodyMode, BodyModes, Head, Mutation, ReplayOutcome, Rewriter, Rewritten, Step, Tokens,
-        call::Call, may_change,
+        Answer, BodyMode, BodyModes, Head, ReplayOutcome, Rewriter, Rewritten, Step, Tokens, call::Call,
+        may_change,
     },
     mcp::{Kind, Rejection, Response, header},
 };
@@ -116,6 +116,7 @@ impl Exchange {
 
 /// A server's session id stays on this side.
 fn without_session_id() -> Answer {
-    let remove = vec![header::SESSION_ID.into()];
-    Answer { mutation: Mutation { remove, ..Mutation::default() }, ..Answer::default() }
+    let mut answer = Answer::default();
+    answer.mutation.remove.push(header::SESSION_ID.into());
+    answer
 }

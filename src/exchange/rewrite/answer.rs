@@ -2,7 +2,7 @@
 
 use super::{AliasKind, Origin, Tokens};
 use crate::mcp::{
-    Span,
+    Edits, Span,
     scan::{
         Place, RELATED_TASK,
         Step::{self, Each, Key},
@@ -42,17 +42,12 @@ const TASKS: [&[Step]; 4] = [
     &[Key("_meta"), Key(RELATED_TASK), Key("taskId")],
 ];
 
-/// What of the `result`, which stands there in `body`, is replaced, and by what.
-pub(super) fn edits(
-    origin: &Origin,
-    body: &[u8],
-    result: Span,
-    tokens: &impl Tokens,
-) -> Vec<(Span, Vec<u8>)> {
+/// What of the `result`, which stands there in `body`, is replaced.
+pub(super) fn edits(origin: &Origin, body: &[u8], result: Span, tokens: &impl Tokens) -> Edits {
     let uris = if origin.rewrites_uris { &URIS[..] } else { &[] };
     let tasks = if origin.rewrites_tasks { &TASKS[..] } else { &[] };
     if uris.is_empty() && tasks.is_empty() {
-        return Vec::new();
+        return Edits::default();
     }
     let found = places(result.of(body), &[uris, tasks].concat()).unwrap_or_default();
     let mut left = MAX_LOOKED_UP;

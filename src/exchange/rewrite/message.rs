@@ -2,9 +2,9 @@
 
 use super::{AliasKind, Origin, Outcome, Tokens, answer};
 use crate::mcp::{
-    ClientCapabilities, Fault, Kind, Message, Method, Rejection, Span, scan,
+    ClientCapabilities, Edits, Fault, Kind, Message, Method, Rejection, Span, scan,
     scan::{Params, text},
-    splice::{quoted, splice_all},
+    splice::quoted,
 };
 
 /// What a message means for those who wait.
@@ -19,9 +19,6 @@ pub(super) enum Meaning {
     Other,
 }
 
-/// What is replaced, and by what.
-type Edits = Vec<(Span, Vec<u8>)>;
-
 impl Origin {
     /// What `message`, one JSON-RPC message of the server, becomes.
     ///
@@ -34,7 +31,7 @@ impl Origin {
     /// The same, and what the message means.
     pub(super) fn read(&self, body: &[u8], tokens: &impl Tokens) -> (Outcome, Meaning) {
         let Ok(message) = scan(body) else { return (Outcome::Same, Meaning::Other) };
-        let mut edits = Edits::new();
+        let mut edits = Edits::default();
         let meaning = match message.kind {
             Kind::Request => match self.request(body, &message, &mut edits, tokens) {
                 Ok(meaning) => meaning,
@@ -51,7 +48,7 @@ impl Origin {
         if edits.is_empty() {
             return (Outcome::Same, meaning);
         }
-        (Outcome::Changed(splice_all(body, &mut edits)), meaning)
+        (Outcome::Changed(edits.apply(body)), meaning)
     }
 
     /// Puts aliases in the place of what the client will repeat; refuses what the client did not announce.
@@ -116,13 +113,13 @@ impl Origin {
         } else if method == Method::TasksStatus
             && let Some(task) = &params.task_id
         {
-            edits.push((task.span, self.quoted_alias(AliasKind::Task, &task.value, tokens)));
+            edits.replace(task.span, self.quoted_alias(AliasKind::Task, &task.value, tokens));
         } else if method == Method::ResourcesUpdated
             && let Some(uri) = &params.uri
         {
             let exposed = self.snapshot.exposed_uri(&self.server, &uri.value);
             if exposed != uri.value {
-                edits.push((uri.span, quoted(&exposed)));
+                edits.replace(uri.span, quoted(&exposed));
             }
         } else if method == Method::Cancelled
             && let Some(request) = params.request_id

@@ -30,7 +30,7 @@ fn an_answer_goes_to_its_server_once_with_the_id_the_server_wrote() {
         ] {
             let mut run = Run::new();
             run.head(&with(POST, &[("mcp-session-id", "live")]), false, BodyMode::Buffered);
-            run.0.handle(Input::RequestBody { body: body.as_bytes(), end_of_stream: true }, &PlainTokens);
+            run.feed(Input::RequestBody { body: body.as_bytes(), end_of_stream: true });
             let Some(Step::Session(need)) = run.0.poll() else { panic!("{body}") };
             let unescaped: String = serde_json::from_str(&format!("\"{alias}\"")).unwrap();
             assert_eq!(need.settles.as_deref(), Some(&*unescaped));
@@ -102,7 +102,7 @@ fn progress_goes_to_the_server_that_gave_the_token() {
     let body = progress("Progress|7|mcp-test/github|1.5");
     let mut run = Run::new();
     run.head(&with(POST, &[("mcp-session-id", "live")]), false, BodyMode::Buffered);
-    run.0.handle(Input::RequestBody { body: body.as_bytes(), end_of_stream: true }, &PlainTokens);
+    run.feed(Input::RequestBody { body: body.as_bytes(), end_of_stream: true });
     let Some(Step::Session(need)) = run.0.poll() else { panic!("no session") };
     assert!(!need.opens && need.settles.is_none() && need.request.is_none(), "{need:?}");
     let answer = run.handle(ready());

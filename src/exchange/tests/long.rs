@@ -16,7 +16,7 @@ fn policies_are_told_of_a_uri_however_long_it_is() {
 fn an_answer_that_goes_on_for_hours_keeps_no_old_state_alive() {
     let (old, new) = (fixture::snapshot(), fixture::snapshot());
     let seen = Arc::downgrade(&old);
-    let mut run = Run(Exchange::new(old));
+    let mut run = Run::on(old);
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now","task":{}}}"#;
     run.head(POST, false, BodyMode::Buffered);
     assert!(run.body(call).contains("route to mcp-test/time"));

@@ -82,7 +82,8 @@ const CALL: &str = r#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{
 /// The answer to the head of a message, when nothing of the head has to go.
 pub(super) const WAITS_FOR_THE_BODY: &str = "answer\n  modes Buffered, response headers true\n";
 
-pub(super) struct Run(Exchange);
+/// An exchange, and the body that it was given.
+pub(super) struct Run(Exchange, Vec<u8>);
 
 impl Run {
     pub(super) fn new() -> Self {
@@ -90,14 +91,21 @@ impl Run {
     }
 
     fn on(snapshot: Arc<Snapshot>) -> Self {
-        Self(Exchange::new(snapshot))
+        Self(Exchange::new(snapshot), Vec::new())
+    }
+
+    fn feed(&mut self, input: Input<'_>) {
+        if let Input::RequestBody { body, .. } = input {
+            self.1.extend_from_slice(body);
+        }
+        self.0.handle(input, &PlainTokens);
     }
 
     pub(super) fn handle(&mut self, input: Input<'_>) -> String {
-        self.0.handle(input, &PlainTokens);
+        self.feed(input);
         let mut out = String::new();
         while let Some(step) = self.0.poll() {
-            render(&step, &mut out);
+            render(&step, &self.1, &mut out);
         }
         out
     }
@@ -140,7 +148,7 @@ impl Run {
     }
 }
 
-fn render(step: &Step, out: &mut String) {
+fn render(step: &Step, body: &[u8], out: &mut String) {
     match step {
         Step::Answer(answer) => {
             writeln!(out, "answer").unwrap();
@@ -160,8 +168,8 @@ fn render(step: &Step, out: &mut String) {
                 let more = if response_body == BodyMode::None { "" } else { ", response body" };
                 writeln!(out, "  modes {request_body:?}, response headers {response_headers}{more}").unwrap();
             }
-            if let Some(body) = &answer.body {
-                writeln!(out, "  body {}", String::from_utf8_lossy(body)).unwrap();
+            if !answer.edits.is_empty() {
+                writeln!(out, "  body {}", String::from_utf8_lossy(&answer.edits.apply(body))).unwrap();
             }
         }
         Step::Respond(response, _) => {
@@ -267,8 +275,6 @@ fn a_call_in_a_session_waits_for_the_server_session_and_goes_in_path() {
       set mcp-protocol-version: 2025-03-26
       set mcp-session-id: srv-1
       remove origin
-      remove mcp-method
-      remove mcp-name
       route to mcp-test/github
       body {"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"arguments":{"name":"github_x"}, "name":"get_me"}}
     "#);
@@ -285,16 +291,12 @@ fn a_call_without_a_session_goes_to_a_server_that_issues_none() {
     insta::assert_snapshot!(posted(&[("accept", "*/*")], call), @r#"
     answer
       set :authority: time.mcp.local
-      set :path: /mcp
       set x-mcp-method: tools/call
       set x-mcp-toolname: now
       set x-mcp-servername: mcp-test/time
       set accept: application/json, text/event-stream
       set mcp-protocol-version: 2025-06-18
       remove mcp-session-id
-      remove origin
-      remove mcp-method
-      remove mcp-name
       route to mcp-test/time
     "#);
 }

@@ -20,7 +20,11 @@ fn is_asked(snapshot: &Arc<Snapshot>, bits: u32, (method, params): (&str, &str),
 
 fn sent(snapshot: &Arc<Snapshot>, bits: u32, (method, params): (&str, &str)) -> (Run, String) {
     let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
-    let (mut run, _) = posted_in(&format!("live-{bits}"), Arc::clone(snapshot), &body);
+    let session = format!("live-{bits}");
+    let more = [("mcp-session-id", &*session), ("accept-encoding", "gzip")];
+    let mut run = Run::on(Arc::clone(snapshot));
+    run.head(&with(POST, &more), false, BodyMode::Buffered);
+    run.body(&body);
     let sent = run.handle(ready());
     assert!(sent.contains("route to mcp-test/github"), "{body}: {sent}");
     (run, sent)
