@@ -1,5 +1,7 @@
 //! What clients and servers name as they like, at a length of ours.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::mcp::Id;
@@ -17,10 +19,12 @@ pub(super) fn of(text: &str) -> Digest {
 
 /// The same for every spelling of one JSON-RPC id.
 pub(super) fn of_id(token: &str) -> Digest {
-    match Id::parse(token) {
-        Some(id) => of(&id.canonical()),
-        None => of(token),
-    }
+    of(&canonical(token))
+}
+
+/// A JSON-RPC id as it is compared.
+pub(super) fn canonical(token: &str) -> Cow<'_, str> {
+    Id::parse(token).map_or(Cow::Borrowed(token), |id| id.canonical())
 }
 
 #[cfg(test)]

@@ -132,8 +132,8 @@ impl Store {
     /// revoked. One round trip with Redis.
     pub async fn find(&self, session: SessionId, server: &str) -> Result<Found, StoreError> {
         match self {
-            Self::Memory(memory) => Ok(memory.find(session, server).await),
-            Self::Redis(redis) => redis.find(session, server).await,
+            Self::Memory(memory) => Ok(memory.find(session, server)),
+            Self::Redis(redis) => Box::pin(redis.find(session, server)).await,
         }
     }
 
@@ -160,17 +160,17 @@ impl Store {
     /// Takes the right to answer the request that the client knows as `alias`: `true` for the first who asks.
     pub async fn settle(&self, session: SessionId, alias: &str) -> Result<bool, StoreError> {
         match self {
-            Self::Memory(memory) => Ok(memory.settle(session, alias).await),
-            Self::Redis(redis) => redis.settle(session, alias).await,
+            Self::Memory(memory) => Ok(memory.settle(session, alias)),
+            Self::Redis(redis) => Box::pin(redis.settle(session, alias)).await,
         }
     }
 
     /// Remembers, for a while, that `server` runs the client's request of that JSON-RPC id. Does not wait and never
     /// fails: what is forgotten can only not be cancelled. Of clients without a session nothing is remembered.
-    pub async fn note(&self, session: SessionId, request: &str, server: &str) {
+    pub fn note(&self, session: SessionId, request: &str, server: &str) {
         match self {
             _ if session == NOBODY => {}
-            Self::Memory(memory) => memory.note(session, request, server).await,
+            Self::Memory(memory) => memory.note(session, request, server),
             Self::Redis(redis) => redis.note(session, request, server),
         }
     }
@@ -178,7 +178,7 @@ impl Store {
     /// The server that runs that request, as far as it is remembered; however its id is spelled.
     pub async fn running(&self, session: SessionId, request: &str) -> Result<Option<Box<str>>, StoreError> {
         match self {
-            Self::Memory(memory) => Ok(memory.running(session, request).await),
+            Self::Memory(memory) => Ok(memory.running(session, request)),
             Self::Redis(redis) => redis.running(session, request).await,
         }
     }
@@ -192,7 +192,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         match self {
             Self::Memory(memory) => {
-                memory.set_level(session, expires, level).await;
+                memory.set_level(session, expires, level);
                 Ok(())
             }
             Self::Redis(redis) => redis.set_level(session, expires, level).await,
@@ -202,7 +202,7 @@ impl Store {
     /// The session's log level; `None`: it has set none.
     pub async fn level(&self, session: SessionId) -> Result<Option<Box<str>>, StoreError> {
         match self {
-            Self::Memory(memory) => Ok(memory.level(session).await),
+            Self::Memory(memory) => Ok(memory.level(session)),
             Self::Redis(redis) => redis.level(session).await,
         }
     }
@@ -210,7 +210,7 @@ impl Store {
     /// The session's sessions at servers, by `namespace/name` and in that order. None once it has ended.
     pub async fn servers(&self, session: SessionId) -> Result<Vec<(Box<str>, ServerSession)>, StoreError> {
         let mut servers = match self {
-            Self::Memory(memory) => memory.servers(session).await,
+            Self::Memory(memory) => memory.servers(session),
             Self::Redis(redis) => redis.servers(session).await?,
         };
         servers.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
@@ -234,7 +234,7 @@ impl Store {
         expires: UnixTime,
     ) -> Result<Vec<(Box<str>, ServerSession)>, StoreError> {
         match self {
-            Self::Memory(memory) => Ok(memory.revoke(session, expires).await),
+            Self::Memory(memory) => Ok(memory.revoke(session, expires)),
             Self::Redis(redis) => redis.revoke(session, expires).await,
         }
     }

@@ -1,6 +1,6 @@
 //! What one server said to `initialize`.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use prost::Message as _;
 
@@ -9,10 +9,10 @@ use crate::{mcp::Revision, proto};
 /// Longest session id that is taken from a server, in bytes.
 const MAX_SESSION_ID_BYTES: usize = 1024;
 
-/// A session at one server. `Debug` does not show its id.
+/// A session at one server; cheap to clone. `Debug` does not show its id.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerSession {
-    id: Option<Box<str>>,
+    id: Option<Arc<str>>,
     revision: Revision,
 }
 

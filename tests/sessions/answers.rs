@@ -41,14 +41,14 @@ async fn of_many_answers_at_once_one_is_the_first() {
 #[tokio::test]
 async fn who_runs_a_request_is_known_however_its_id_is_spelled() {
     for (a, b) in stores().await.pairs() {
-        a.note(SESSION, r#""a""#, GITHUB).await;
-        a.note(SESSION, "1", SLACK).await;
+        a.note(SESSION, r#""a""#, GITHUB);
+        a.note(SESSION, "1", SLACK);
         noted(b, SESSION, "1", SLACK).await;
         noted(b, SESSION, r#""\u0061""#, GITHUB).await;
         for (session, request) in [(SESSION, r#""1""#), (SESSION, "2"), (OTHER, "1")] {
             assert_eq!(b.running(session, request).await, Ok(None), "{request}");
         }
-        a.note(SESSION, "1", GITHUB).await;
+        a.note(SESSION, "1", GITHUB);
         noted(b, SESSION, "1", GITHUB).await;
     }
 }
@@ -57,8 +57,8 @@ async fn who_runs_a_request_is_known_however_its_id_is_spelled() {
 async fn nothing_is_noted_of_clients_without_a_session() {
     let nobody = SessionId([0; 16]);
     for (a, b) in stores().await.pairs() {
-        a.note(nobody, "1", GITHUB).await;
-        a.note(SESSION, "1", GITHUB).await;
+        a.note(nobody, "1", GITHUB);
+        a.note(SESSION, "1", GITHUB);
         noted(b, SESSION, "1", GITHUB).await;
         assert_eq!(b.running(nobody, "1").await, Ok(None));
     }
@@ -71,14 +71,14 @@ async fn a_note_is_lost_without_redis_and_costs_nothing() {
     redis.kill();
     let began = tokio::time::Instant::now();
     for request in 0..10_000 {
-        store.note(SESSION, &request.to_string(), GITHUB).await;
+        store.note(SESSION, &request.to_string(), GITHUB);
     }
     assert!(began.elapsed().as_secs() < 2, "{:?}", began.elapsed());
     redis.start_again();
     eventually(async || store.check().await.is_ok()).await;
-    store.note(SESSION, "\"last\"", GITHUB).await;
+    store.note(SESSION, "\"last\"", GITHUB);
     eventually(async || {
-        store.note(SESSION, "\"last\"", GITHUB).await;
+        store.note(SESSION, "\"last\"", GITHUB);
         store.running(SESSION, "\"last\"").await == Ok(Some(GITHUB.into()))
     })
     .await;
@@ -90,7 +90,7 @@ async fn of_one_session_the_newest_calls_are_remembered() {
     let store = redis.store().await;
     for request in 0..CALLS_REMEMBERED + 10 {
         let request = request.to_string();
-        store.note(SESSION, &request, GITHUB).await;
+        store.note(SESSION, &request, GITHUB);
         noted(&store, SESSION, &request, GITHUB).await;
     }
     for request in 0..10 {
