@@ -1,18 +1,23 @@
 //! The task of one server: connect, list, listen for changes, and begin again when something breaks.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
+    sync::{Semaphore, mpsc, watch},
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    limits::{Pace, jittered},
+    limits::{AT_ONCE, Pace, TURN, jittered},
     page,
-    upstream::{Connection, Listed, Upstream, UpstreamError},
+    upstream::{Clients, Connection, Listed, Upstream, UpstreamError},
 };
 use crate::routing::{Discovered, ObjectName, RejectedItem, ServerSpec};
 
@@ -36,13 +41,44 @@ pub(super) enum What {
 /// The discovery of one server, until it is stopped.
 #[derive(Debug)]
 pub(super) struct Discovery {
-    pub(super) spec: ServerSpec,
+    pub(super) spec: Arc<ServerSpec>,
     pub(super) run: u64,
     pub(super) pace: Pace,
     /// Between lists of a server that announces no change.
     pub(super) relist: watch::Receiver<Duration>,
     pub(super) news: mpsc::Sender<News>,
+    pub(super) shared: Arc<Shared>,
     pub(super) stop: CancellationToken,
+}
+
+/// What all discoveries have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    clients: Clients,
+    turns: Semaphore,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { clients: Clients::default(), turns: Semaphore::new(AT_ONCE) }
+    }
+}
+
+impl Shared {
+    /// Does `work` when there are not too many at it. One that is slow does not hold up the others: it goes on beside them.
+    ///
+    /// Boxed, and made only then: what asks a server is large, and is not needed again for a long time.
+    async fn in_turn<F: Future>(&self, work: impl FnOnce() -> Pin<Box<F>>) -> F::Output {
+        let turn = self.turns.acquire().await;
+        let mut work = work();
+        match timeout(TURN, &mut work).await {
+            Ok(done) => done,
+            Err(_elapsed) => {
+                drop(turn);
+                work.await
+            }
+        }
+    }
 }
 
 /// What came of the attempts so far.
@@ -79,12 +115,14 @@ impl Discovery {
 
     /// From one `initialize` to the next failure; `None` when it was stopped.
     async fn once(&self, past: &mut Past) -> Option<UpstreamError> {
-        let connected = self.stop.run_until_cancelled(async {
-            let upstream = Upstream::new(&self.spec).await?;
-            let connection = upstream.connect().await?;
-            Ok((upstream, connection))
-        });
-        let (upstream, connection) = match connected.await? {
+        let connect = || {
+            Box::pin(self.stop.run_until_cancelled(async {
+                let upstream = Upstream::new(&self.spec, &self.shared.clients).await?;
+                let connection = upstream.connect().await?;
+                Ok((upstream, connection))
+            }))
+        };
+        let (upstream, connection) = match self.shared.in_turn(connect).await? {
             Ok(connected) => connected,
             Err(error) => return Some(error),
         };
@@ -94,7 +132,7 @@ impl Discovery {
             never = upstream.follow(&connection, &self.pace) => match never {},
         };
         if !matches!(failed, Some(UpstreamError::SessionLost)) {
-            upstream.close(&connection.session).await;
+            Box::pin(upstream.close(&connection.session)).await;
         }
         failed
     }
@@ -107,16 +145,19 @@ impl Discovery {
     ) -> UpstreamError {
         loop {
             let began = Instant::now();
-            let listed = match upstream.list(connection).await {
+            let listed = match self.shared.in_turn(|| Box::pin(upstream.list(connection))).await {
                 Ok(listed) => listed,
                 Err(error) => return error,
             };
-            let mut found = discovered(connection, listed, past.found.as_deref());
+            let mut found = Arc::new(discovered(connection, listed, past.found.as_deref()));
             let mut next_list = pin!(self.until_next_list(upstream, began.elapsed()));
             loop {
-                found.has_event_ids = upstream.has_event_ids();
-                found.offers_stream = upstream.offers_stream();
-                self.tell_found(past, &found).await;
+                let news = (upstream.has_event_ids(), upstream.offers_stream());
+                if news != (found.has_event_ids, found.offers_stream) {
+                    let found = Arc::make_mut(&mut found);
+                    (found.has_event_ids, found.offers_stream) = news;
+                }
+                found = self.tell_found(past, found).await;
                 tokio::select! {
                     () = &mut next_list => break,
                     () = upstream.learned.notified() => {}
@@ -125,15 +166,18 @@ impl Discovery {
         }
     }
 
-    async fn tell_found(&self, past: &mut Past, found: &Discovered) {
-        let found = Arc::new(found.clone());
-        if past.failures > 0 || past.found.as_ref() != Some(&found) {
+    /// Gives back what is known: of two that are the same, the one that was known before, so that there is one of it.
+    async fn tell_found(&self, past: &mut Past, found: Arc<Discovered>) -> Arc<Discovered> {
+        let known = past.found.take().filter(|known| *known == found);
+        if past.failures > 0 || known.is_none() {
             let (prompts, resources) = (found.prompts.len(), found.resources.len());
             let (tools, templates) = (found.tools.len(), found.resource_templates.len());
             tracing::info!(prompts, resources, templates, "Discovered {tools} tools from {}", self.spec.name);
         }
+        let found = known.unwrap_or(found);
         *past = Past { failures: 0, found: Some(Arc::clone(&found)) };
-        self.tell(What::Discovered(found)).await;
+        self.tell(What::Discovered(Arc::clone(&found))).await;
+        found
     }
 
     /// Waits for a change or for the timer. After a change it waits on, for others to come with it, and so that no

@@ -44,7 +44,11 @@ pub(super) const FEED: usize = 16;
 pub(super) const MAX_ERRANDS: usize = 256;
 /// Servers that are asked at once for one client.
 pub(super) const FAN_OUT: usize = 16;
+/// Servers that are connected to or asked for their lists, at once: each needs memory until it has answered.
+pub(super) const AT_ONCE: usize = 64;
 
+/// How long a server counts among those that are asked at once; a slower one is one more.
+pub(super) const TURN: Duration = Duration::from_millis(250);
 /// For all pages of one list of a server.
 pub(super) const LIST_DEADLINE: Duration = Duration::from_mins(2);
 /// To end the broker's session at a server.

@@ -22,7 +22,7 @@ impl ListVersions {
         let number = |primitives: &[Primitive]| {
             let mut hasher = DefaultHasher::new();
             for &primitive in primitives {
-                scope.page(primitive, None, 0).map(|page| page.items).hash(&mut hasher);
+                scope.fingerprint(primitive).hash(&mut hasher);
             }
             hasher.finish()
         };

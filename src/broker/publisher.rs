@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    discovery::{Discovery, News, What},
+    discovery::{Discovery, News, Shared, What},
     limits::Pace,
     listings::Listings,
     status::{Clash, Rejected, ServerStatus, Status, VirtualServerStatus},
@@ -43,7 +43,7 @@ pub(super) struct Publisher {
 #[derive(Debug)]
 struct Running {
     run: u64,
-    spec: ServerSpec,
+    spec: Arc<ServerSpec>,
     stop: CancellationToken,
     health: Health,
 }
@@ -67,6 +67,7 @@ struct State {
     conflicts: Vec<Conflict>,
     runs: u64,
     news: mpsc::Sender<News>,
+    shared: Arc<Shared>,
 }
 
 impl Publisher {
@@ -81,6 +82,7 @@ impl Publisher {
             conflicts: Vec::new(),
             runs: 0,
             news: sender,
+            shared: Arc::default(),
         };
         self.apply(&mut state);
         let mut due: Option<Instant> = None;
@@ -102,11 +104,12 @@ impl Publisher {
                     Err(_ended) => specs_end = true,
                 },
                 Some(news) = news.recv() => {
+                    let server = news.server.clone();
                     if self.take(&mut state, news) {
                         due.get_or_insert_with(|| Instant::now() + self.pace.settle);
                     } else if due.is_none() {
                         // while something waits to be published, a status would tell of what is not offered yet
-                        self.report(&state);
+                        self.report_on(&state, &server);
                     }
                 }
             }
@@ -142,26 +145,27 @@ impl Publisher {
         for (name, server) in wanted {
             if !state.running.contains_key(name) {
                 state.runs += 1;
-                let running = self.start(server, state.runs, state.relist.subscribe(), state.news.clone());
+                let running = self.start(state, server);
                 state.running.insert(name.clone(), running);
             }
         }
         self.publish(state);
     }
 
-    fn start(
-        &self,
-        spec: &ServerSpec,
-        run: u64,
-        relist: watch::Receiver<Duration>,
-        news: mpsc::Sender<News>,
-    ) -> Running {
-        let stop = self.stop.child_token();
-        let discovery =
-            Discovery { spec: spec.clone(), run, pace: self.pace, relist, news, stop: stop.clone() };
+    fn start(&self, state: &State, spec: &ServerSpec) -> Running {
+        let (stop, spec, run) = (self.stop.child_token(), Arc::new(spec.clone()), state.runs);
+        let discovery = Discovery {
+            spec: Arc::clone(&spec),
+            run,
+            pace: self.pace,
+            relist: state.relist.subscribe(),
+            news: state.news.clone(),
+            shared: Arc::clone(&state.shared),
+            stop: stop.clone(),
+        };
         self.tasks.spawn(discovery.run());
         let health = Health { since: (self.clock)(), ..Health::default() };
-        Running { run, spec: spec.clone(), stop, health }
+        Running { run, spec, stop, health }
     }
 
     /// Takes news in; whether there is something else to publish.
@@ -220,6 +224,17 @@ impl Publisher {
                 .unwrap_or_default(),
         };
         self.status.send_replace(Arc::new(status));
+    }
+
+    /// Where nothing but the health of one server is another now.
+    fn report_on(&self, state: &State, server: &ObjectName) {
+        let Some(spec) = state.spec.servers.iter().find(|spec| spec.name == *server) else { return };
+        self.status.send_modify(|status| {
+            let known = status.servers.iter().position(|known| known.name == server.as_str());
+            if let Some(known) = known.and_then(|place| Arc::make_mut(status).servers.get_mut(place)) {
+                *known = state.server_status(spec);
+            }
+        });
     }
 }
 

@@ -98,14 +98,14 @@ impl Discovered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscoveredItem {
     /// `name`, `uri` or `uriTemplate`.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// The whole JSON object.
     pub json: Bytes,
     /// Where the value of the name stands in `json`, quotes included.
     pub name_span: Span,
     /// `readOnly=true,destructive=unspecified,…` for `x-mcp-annotation-hints`; absent without annotations, and for
     /// all but tools.
-    pub hints: Option<Box<str>>,
+    pub hints: Option<Arc<str>>,
 }
 
 /// An item that is not offered, and why.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Item, Server, Snapshot, target::Target};
-use crate::mcp::{Kind, Message, Method, Rejection, Span, splice::prefix_span};
+use crate::mcp::{Edits, Kind, Message, Method, Rejection, splice::prefix_span};
 
 /// What decides about a message.
 #[derive(Debug)]
@@ -44,9 +44,9 @@ pub struct Forward<'s> {
     /// Present where it names a tool, for `x-mcp-annotation-hints`.
     pub item: Option<&'s Arc<Item>>,
     /// The name or URI that the server knows, for header fields that policies read.
-    pub upstream: Box<str>,
-    /// What of the body is replaced, and by what; none: it goes on as it is.
-    pub edits: Vec<(Span, Vec<u8>)>,
+    pub upstream: Arc<str>,
+    /// What of the body is replaced.
+    pub edits: Edits,
 }
 
 /// Decides about `request`; what [`super::Scope::page`] lists is exactly what this lets call.

@@ -1,14 +1,15 @@
 //! A tool, prompt, resource or template under the name that clients see.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    hash::{Hash as _, Hasher},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
-use super::{DiscoveredItem, Primitive, Server, template::UriTemplate, uri};
-use crate::mcp::{
-    Span, members,
-    splice::{quoted, splice_all},
-};
+use super::{Discovered, DiscoveredItem, Primitive, Server, template::UriTemplate, uri};
+use crate::mcp::{Edits, Span, members, splice::quoted};
 
 /// An item of a list.
 #[derive(Clone, Debug)]
@@ -17,44 +18,65 @@ pub struct Item {
     /// The name or URI that clients see.
     pub exposed: Box<str>,
     /// The name or URI that the server knows.
-    pub upstream: Box<str>,
+    pub upstream: Arc<str>,
     /// For `x-mcp-annotation-hints`.
-    pub hints: Option<Box<str>>,
-    /// The whole JSON object, the name replaced by the exposed one.
-    pub json: Bytes,
+    pub hints: Option<Arc<str>>,
+    /// Where it stands as the server sent it: nothing of it is kept twice.
+    found: Arc<Discovered>,
+    primitive: Primitive,
+    place: u32,
+    /// What else than the name clients see otherwise: the URI of a user interface.
+    edits: Option<Box<Edits>>,
     /// Of a resource template, what is matched; absent where it cannot be read.
-    pub(super) template: Option<UriTemplate>,
+    pub(super) template: Option<Box<UriTemplate>>,
 }
 
 impl Item {
-    /// `item` of `server` as `exposed`; every byte but the name's is the server's. A tool also has the URI of its
-    /// user interface replaced by what `expose_uri` makes of it.
+    /// The item at `place` in a list of `server` as `exposed`; every byte but the name's is the server's. A tool also
+    /// has the URI of its user interface replaced by what `expose_uri` makes of it. `None`: there is no such place.
     pub(super) fn of(
-        server: &Arc<Server>,
-        (primitive, item): (Primitive, &DiscoveredItem),
+        (server, found): &(Arc<Server>, Arc<Discovered>),
+        (primitive, place): (Primitive, usize),
         exposed: &str,
         expose_uri: impl Fn(&str) -> Option<String>,
-    ) -> Self {
-        let mut edits = Vec::new();
-        if *exposed != *item.name {
-            edits.push((item.name_span, quoted(exposed)));
-        }
-        if primitive == Primitive::Tool {
-            let new = |(span, uri): (Span, String)| Some((span, quoted(&expose_uri(&uri)?)));
-            edits.extend(interfaces(&item.json).into_iter().filter_map(new));
-        }
-        Self {
+    ) -> Option<Self> {
+        let item = found.items(primitive).get(place)?;
+        let new = |(span, uri): (Span, String)| Some((span, quoted(&expose_uri(&uri)?)));
+        let edits: Edits = match primitive {
+            Primitive::Tool => interfaces(&item.json).into_iter().filter_map(new).collect(),
+            Primitive::Prompt | Primitive::Resource | Primitive::ResourceTemplate => Edits::default(),
+        };
+        let template = || UriTemplate::parse(&item.name).map(Box::new);
+        Some(Self {
             server: Arc::clone(server),
             exposed: exposed.into(),
-            upstream: item.name.clone(),
+            upstream: Arc::clone(&item.name),
             hints: item.hints.clone(),
-            json: if edits.is_empty() {
-                item.json.clone()
-            } else {
-                splice_all(&item.json, &mut edits).into()
-            },
-            template: UriTemplate::parse(&item.name).filter(|_| primitive == Primitive::ResourceTemplate),
+            found: Arc::clone(found),
+            primitive,
+            place: u32::try_from(place).ok()?,
+            edits: (!edits.is_empty()).then(|| Box::new(edits)),
+            template: (primitive == Primitive::ResourceTemplate).then(template).flatten(),
+        })
+    }
+
+    /// The JSON object as clients see it. Made anew each time: [`super::Listing`] keeps it, with all others.
+    pub(super) fn json(&self) -> Bytes {
+        let Some(item) = self.source() else { return Bytes::new() };
+        let mut edits = self.edits.as_deref().cloned().unwrap_or_default();
+        if *self.exposed != *self.upstream {
+            edits.replace(item.name_span, quoted(&self.exposed));
         }
+        if edits.is_empty() { item.json.clone() } else { edits.apply(&item.json).into() }
+    }
+
+    /// All that [`Item::json`] is made of.
+    pub(super) fn hash_json(&self, state: &mut impl Hasher) {
+        (self.source().map(|item| &item.json), &self.exposed, &self.edits).hash(state);
+    }
+
+    fn source(&self) -> Option<&DiscoveredItem> {
+        self.found.items(self.primitive).get(self.place as usize)
     }
 
     /// Whether it is the template of `uri`, as its server knows it. One that climbs out of where it seems to be is no

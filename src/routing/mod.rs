@@ -9,10 +9,12 @@
 //! **Invariant**: pure. One immutable [`Snapshot`] answers both what is listed and what can be called, from
 //! the same [`View`]: names exactly, URIs as [`Scope::resource`] says. No I/O, no clock, no module of ours but `mcp`.
 
+mod by_name;
 mod catalogue;
 mod compile;
 mod decide;
 mod item;
+mod joint;
 mod listing;
 mod name;
 mod resources;

@@ -34,6 +34,12 @@ impl ObjectName {
     }
 }
 
+impl From<&ObjectName> for Arc<str> {
+    fn from(name: &ObjectName) -> Self {
+        Self::clone(&name.0)
+    }
+}
+
 impl Borrow<str> for ObjectName {
     fn borrow(&self) -> &str {
         &self.0

@@ -27,11 +27,20 @@ impl<'s> Scope<'s> {
             None => String::new(),
             Some(cursor) => String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?,
         };
-        let first = self.first.listing(primitive);
+        Some(self.of_list(primitive, |list| list.page(&after, size)))
+    }
+
+    /// [`Listing::fingerprint`] of what can be seen.
+    pub fn fingerprint(&self, primitive: Primitive) -> u64 {
+        self.of_list(primitive, Listing::fingerprint)
+    }
+
+    fn of_list<T>(&self, primitive: Primitive, of: impl FnOnce(&Listing) -> T) -> T {
         if self.also.is_empty() {
-            return Some(first.page(&after, size));
+            return of(self.first.listing(primitive));
         }
-        Some(Listing::new(self.items(primitive).map(Arc::clone).collect()).page(&after, size))
+        let make = || Listing::new(self.items(primitive).map(Arc::clone).collect());
+        of(&self.snapshot.joint.list(primitive, self.views(), make))
     }
 
     /// The servers that have anything in the scope, in the order of the configuration. Where nothing limits: all

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::{
     Authority, CallCredential, Discovered, Limits, ObjectName, Origin, Prefix, Primitive, Scope, ServerSpec,
-    View,
+    View, joint::Joint,
 };
 use crate::mcp::{Rejection, Revision, ServerCapabilities};
 
@@ -16,9 +16,9 @@ pub struct Server {
     pub name: ObjectName,
     pub hostname: Authority,
     /// Path and query of the server's URL.
-    pub path: Box<str>,
+    pub path: Arc<str>,
     pub prefix: Prefix,
-    pub credential: Option<SecretString>,
+    pub credential: Option<Arc<SecretString>>,
     pub call_credential: CallCredential,
     /// Whether it issues session ids; `false` until discovered.
     pub issues_sessions: bool,
@@ -42,7 +42,7 @@ impl Server {
             hostname: spec.hostname.clone(),
             path: [spec.url.path(), &query].concat().into(),
             prefix: spec.prefix.clone(),
-            credential: spec.credential.clone(),
+            credential: spec.credential.clone().map(Arc::new),
             call_credential: spec.call_credential,
             issues_sessions: found.is_some_and(|found| found.issues_sessions),
             revision: found.map(|found| found.revision),
@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub(super) by_hostname: HashMap<Authority, Arc<Server>>,
     pub(super) all: View,
     pub(super) virtual_servers: HashMap<Box<str>, View>,
+    pub(super) joint: Joint,
+    pub(super) resource_servers: usize,
     pub(super) require_session: bool,
     pub(super) limits: Limits,
 }
@@ -122,8 +124,7 @@ impl Snapshot {
 
     /// How many servers announce resources: where it is one, its URIs need no change for clients.
     pub fn resource_servers(&self) -> usize {
-        let announces = |server: &&Arc<Server>| server.capabilities.has(ServerCapabilities::RESOURCES);
-        self.in_order.iter().filter(announces).count()
+        self.resource_servers
     }
 
     /// How clients see `uri` that `server` has named: as it is where a read of it, over the whole gateway, leads back

@@ -146,6 +146,12 @@ impl Authority {
     }
 }
 
+impl From<&Authority> for Arc<str> {
+    fn from(authority: &Authority) -> Self {
+        Self::clone(&authority.0)
+    }
+}
+
 impl Borrow<str> for Authority {
     fn borrow(&self) -> &str {
         &self.0

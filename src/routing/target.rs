@@ -15,7 +15,7 @@ pub(super) struct Target<'s, 'm> {
     /// Of a tool only.
     pub(super) item: Option<&'s Arc<Item>>,
     /// What the server knows: the end of what `text` says.
-    pub(super) upstream: Box<str>,
+    pub(super) upstream: Arc<str>,
     /// The name or URI in the message.
     pub(super) text: &'m Text<'m>,
 }
@@ -26,7 +26,7 @@ impl<'s, 'm> Target<'s, 'm> {
         let text = needed(params.name.as_ref(), "name")?;
         let unknown = || Rejection::UnknownTool { name: text.value.clone().into_owned() };
         let tool = scope.item(Primitive::Tool, &text.value).ok_or_else(unknown)?;
-        Ok(Self { server: &tool.server, item: Some(tool), upstream: tool.upstream.clone(), text })
+        Ok(Self { server: &tool.server, item: Some(tool), upstream: Arc::clone(&tool.upstream), text })
     }
 
     /// `prompts/get`
@@ -58,7 +58,7 @@ impl<'s, 'm> Target<'s, 'm> {
     fn of_prompt(scope: &Scope<'s>, text: &'m Text<'m>) -> Result<Self, Rejection> {
         let unknown = || Rejection::UnknownPrompt { name: text.value.clone().into_owned() };
         let prompt = scope.item(Primitive::Prompt, &text.value).ok_or_else(unknown)?;
-        Ok(Self { server: &prompt.server, item: None, upstream: prompt.upstream.clone(), text })
+        Ok(Self { server: &prompt.server, item: None, upstream: Arc::clone(&prompt.upstream), text })
     }
 
     fn of_uri(found: Option<(&'s Arc<Server>, &str)>, text: &'m Text<'m>) -> Result<Self, Rejection> {

@@ -5,7 +5,7 @@ mod resource;
 mod schema;
 mod tool;
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 
@@ -20,7 +20,7 @@ struct Known<'a> {
     /// `name`, `uri` or `uriTemplate`.
     name: Cow<'a, str>,
     /// For `x-mcp-annotation-hints`.
-    hints: Option<Box<str>>,
+    hints: Option<Arc<str>>,
 }
 
 /// Reads one element of a list.
@@ -59,7 +59,7 @@ pub(super) fn read_all<'a>(
     let mut names = HashSet::new();
     for json in items {
         match read(primitive, json, prefix) {
-            Ok(item) if names.insert(item.name.clone()) => good.push(item),
+            Ok(item) if names.insert(Arc::clone(&item.name)) => good.push(item),
             Ok(_) => {
                 let what = if primitive == Primitive::Tool { "tool" } else { "item" };
                 bad.push(rejected(primitive, json, &format!("the server lists another {what} of this name")));
@@ -67,6 +67,7 @@ pub(super) fn read_all<'a>(
             Err(item) => bad.push(item),
         }
     }
+    good.shrink_to_fit();
     (good, bad)
 }
 

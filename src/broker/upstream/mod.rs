@@ -9,7 +9,10 @@ mod stream;
 
 use std::{
     future::Future,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -28,7 +31,7 @@ use crate::{
     sessions::ServerSession,
 };
 
-pub(super) use self::{announced::Announced, error::UpstreamError, list::Listed};
+pub(super) use self::{announced::Announced, client::Clients, error::UpstreamError, list::Listed};
 
 /// All that a client may be asked: some servers offer the tools that ask only to who can be asked. The broker itself
 /// refuses every such request; the sessions of clients announce what each client does.
@@ -43,7 +46,7 @@ const ANNOUNCED: ClientCapabilities = ClientCapabilities(
 /// One server, and the HTTP client that reaches it.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    spec: ServerSpec,
+    spec: Arc<ServerSpec>,
     http: reqwest::Client,
     next_id: AtomicU64,
     /// The server has said that a list of it is another now.
@@ -63,10 +66,10 @@ pub(super) struct Connection {
 
 impl Upstream {
     /// A client for `spec`; reads its CA bundle.
-    pub(super) async fn new(spec: &ServerSpec) -> Result<Self, UpstreamError> {
-        let http = client::build(spec).await?;
+    pub(super) async fn new(spec: &Arc<ServerSpec>, clients: &Clients) -> Result<Self, UpstreamError> {
+        let http = clients.of(spec).await?;
         Ok(Self {
-            spec: spec.clone(),
+            spec: Arc::clone(spec),
             http,
             next_id: AtomicU64::new(1),
             changed: Notify::new(),

@@ -38,7 +38,7 @@ impl Upstream {
         let mut place = Place::default();
         loop {
             let began = tokio::time::Instant::now();
-            let ended = match self.open(connection, &place).await {
+            let ended = match Box::pin(self.open(connection, &place)).await {
                 Ok(Some(response)) => {
                     self.changed.notify_one();
                     self.read(connection, response, &mut place).await
@@ -115,7 +115,7 @@ impl Upstream {
                 if let Ok(heard @ (Heard::Ping(_) | Heard::Unserved(_) | Heard::ListChanged)) =
                     hear(&event.data, None)
                 {
-                    self.react(connection, heard).await?;
+                    Box::pin(self.react(connection, heard)).await?;
                 }
             }
         }

@@ -6,7 +6,10 @@ mod virtual_server;
 use std::{collections::HashMap, sync::Arc};
 
 use self::offers::Offers;
-use super::{Catalogue, Discovered, ObjectName, Primitive, Server, Snapshot, Spec, View, view::Unlisted};
+use super::{
+    Catalogue, Discovered, ObjectName, Primitive, Server, Snapshot, Spec, View, joint::Joint, view::Unlisted,
+};
+use crate::mcp::ServerCapabilities;
 
 /// An item that is not offered because an earlier server has the name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub fn compile(spec: &Spec, catalogue: &Catalogue) -> (Snapshot, Vec<Conflict>) 
         by_hostname: HashMap::new(),
         all: View::default(),
         virtual_servers: HashMap::new(),
+        joint: Joint::default(),
+        resource_servers: 0,
         require_session: spec.require_session,
         limits: spec.limits,
     };
@@ -45,18 +50,20 @@ pub fn compile(spec: &Spec, catalogue: &Catalogue) -> (Snapshot, Vec<Conflict>) 
         }
         snapshot.servers.insert(server.name.clone(), Arc::clone(&compiled));
         snapshot.in_order.push(Arc::clone(&compiled));
-        found.extend(discovered.map(|found| (compiled, &**found)));
+        found.extend(discovered.map(|found| (compiled, Arc::clone(found))));
     }
     let (all, conflicts) = everything(&found);
     for named in &spec.virtual_servers {
         snapshot.virtual_servers.insert(named.name.as_str().into(), virtual_server::view(named, &all));
     }
     snapshot.all = all;
+    let announces = |server: &&Arc<Server>| server.capabilities.has(ServerCapabilities::RESOURCES);
+    snapshot.resource_servers = snapshot.in_order.iter().filter(announces).count();
     (snapshot, conflicts)
 }
 
 /// All that the servers offer, in their order.
-fn everything(found: &[(Arc<Server>, &Discovered)]) -> (View, Vec<Conflict>) {
+fn everything(found: &[(Arc<Server>, Arc<Discovered>)]) -> (View, Vec<Conflict>) {
     let (mut offers, mut conflicts) = (Offers::default(), Vec::new());
     let servers = || found.iter().map(|(server, _)| (Arc::clone(server), Unlisted::Readable));
     for primitive in [Primitive::Resource, Primitive::ResourceTemplate] {

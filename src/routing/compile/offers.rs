@@ -3,37 +3,44 @@
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use super::Conflict;
-use crate::routing::{Discovered, Item, Primitive, Server, View, uri};
+use crate::routing::{Discovered, Item, Primitive, Server, View, by_name::ByName, uri};
 
 /// Templates of one server that URIs are matched with, the first ones: all are tried before a URI is unknown.
 const MAX_TEMPLATES: usize = 100;
 
 /// Exposed items, in the order of the configuration.
 #[derive(Default)]
-pub(super) struct Offers {
-    by_name: HashMap<(Primitive, Box<str>), Arc<Item>>,
-    in_order: HashMap<Primitive, Vec<Arc<Item>>>,
+pub(super) struct Offers(HashMap<Primitive, Offered>);
+
+/// Those of one kind.
+#[derive(Default)]
+struct Offered {
+    in_order: Vec<Arc<Item>>,
+    by_name: ByName,
 }
 
 impl Offers {
     pub(super) fn items(&self, primitive: Primitive) -> Vec<Arc<Item>> {
-        self.in_order.get(&primitive).cloned().unwrap_or_default()
+        self.0.get(&primitive).map(|offered| offered.in_order.clone()).unwrap_or_default()
     }
 
     /// Resources or templates: one that an earlier server has is exposed in prefix form. One too long to be read is
     /// left out.
-    pub(super) fn add_uris(&mut self, primitive: Primitive, found: &[(Arc<Server>, &Discovered)]) {
-        for (server, found) in found {
-            let readable = found.items(primitive).iter().filter(|item| item.name.len() <= uri::MAX_URI);
-            for (at, item) in readable.enumerate() {
+    pub(super) fn add_uris(&mut self, primitive: Primitive, found: &[(Arc<Server>, Arc<Discovered>)]) {
+        for both @ (server, found) in found {
+            let items = found.items(primitive).iter().enumerate();
+            let readable = items.filter(|(_, item)| item.name.len() <= uri::MAX_URI);
+            for (count, (place, item)) in readable.enumerate() {
                 let is_taken = uri::is_reserved(&item.name) || self.owner(primitive, &item.name).is_some();
                 let exposed = if is_taken {
                     Cow::Owned(uri::prefixed(&server.name, &item.name))
                 } else {
                     Cow::Borrowed(&*item.name)
                 };
-                let mut item = Item::of(server, (primitive, item), &exposed, |_uri| None);
-                item.template.take_if(|_| at >= MAX_TEMPLATES);
+                let mut item = Item::of(both, (primitive, place), &exposed, |_uri| None);
+                if let Some(item) = &mut item {
+                    item.template.take_if(|_| count >= MAX_TEMPLATES);
+                }
                 self.add(primitive, item);
             }
         }
@@ -43,12 +50,12 @@ impl Offers {
     pub(super) fn add_names(
         &mut self,
         primitive: Primitive,
-        found: &[(Arc<Server>, &Discovered)],
+        found: &[(Arc<Server>, Arc<Discovered>)],
         routes: &View,
     ) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
-        for (server, found) in found {
-            for item in found.items(primitive) {
+        for both @ (server, found) in found {
+            for (place, item) in found.items(primitive).iter().enumerate() {
                 let name = server.prefix.expose(&item.name);
                 if let Some(owner) = self.owner(primitive, &name) {
                     let (owner, server) = (owner.name.clone(), server.name.clone());
@@ -59,19 +66,21 @@ impl Offers {
                     Cow::Borrowed(_) => None,
                     Cow::Owned(exposed) => Some(exposed),
                 };
-                self.add(primitive, Item::of(server, (primitive, item), &name, expose_uri));
+                self.add(primitive, Item::of(both, (primitive, place), &name, expose_uri));
             }
         }
         conflicts
     }
 
     fn owner(&self, primitive: Primitive, exposed: &str) -> Option<&Arc<Server>> {
-        Some(&self.by_name.get(&(primitive, exposed.into()))?.server)
+        let Offered { in_order, by_name } = self.0.get(&primitive)?;
+        Some(&by_name.find(in_order, exposed)?.server)
     }
 
-    fn add(&mut self, primitive: Primitive, item: Item) {
-        let item = Arc::new(item);
-        self.by_name.insert((primitive, item.exposed.clone()), Arc::clone(&item));
-        self.in_order.entry(primitive).or_default().push(item);
+    fn add(&mut self, primitive: Primitive, item: Option<Item>) {
+        let Some(item) = item else { return };
+        let Offered { in_order, by_name } = self.0.entry(primitive).or_default();
+        in_order.push(Arc::new(item));
+        by_name.add(in_order, in_order.len() - 1);
     }
 }

@@ -14,8 +14,8 @@ pub(super) fn forwarded(
 ) -> Result<String, Rejection> {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
     match decided(snapshot, virtual_servers, true, &body) {
-        Decision::Forward(Forward { server, upstream, mut edits, .. }) => {
-            let sent = mcp::splice_all(body.as_bytes(), &mut edits);
+        Decision::Forward(Forward { server, upstream, edits, .. }) => {
+            let sent = edits.apply(body.as_bytes());
             let mut expected: Value = serde_json::from_str(&body).unwrap();
             let places = ["/params/name", "/params/uri", "/params/ref/name", "/params/ref/uri"];
             let place = places.into_iter().find(|place| expected.pointer(place).is_some()).unwrap();
@@ -140,8 +140,8 @@ fn only_the_start_of_a_name_is_cut_however_it_is_escaped() {
     let (spec, catalogue) = two();
     let snapshot = compile(&spec, &catalogue).0;
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{ "uri" : "\u006dcp-gateway:\/\/s/two/f:\/a" }}"#;
-    let Decision::Forward(mut forward) = decided(&snapshot, &[], true, body) else { panic!() };
-    let sent = mcp::splice_all(body.as_bytes(), &mut forward.edits);
+    let Decision::Forward(forward) = decided(&snapshot, &[], true, body) else { panic!() };
+    let sent = forward.edits.apply(body.as_bytes());
     assert_eq!(
         str::from_utf8(&sent).unwrap(),
         r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{ "uri" : "f:\/a" }}"#

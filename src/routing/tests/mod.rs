@@ -98,7 +98,8 @@ fn a_list_has_the_exposed_names_in_order_and_every_other_byte_of_the_server() {
     let snapshot = snapshot();
     assert_eq!(listed(&snapshot, &[]), ["github_create_issue", "github_get_me", "now"]);
     let first = r#"{"x":1,"name":"github_create_issue","inputSchema":{"type":"object"}},"#;
-    assert!(snapshot.all().listing(Primitive::Tool).joined().starts_with(first.as_bytes()));
+    let page = snapshot.scope(&[]).unwrap().page(Primitive::Tool, None, 0).unwrap();
+    assert!(page.items.starts_with(first.as_bytes()));
 }
 
 #[test]

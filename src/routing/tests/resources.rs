@@ -73,7 +73,7 @@ fn a_uri_of_two_servers_is_the_first_ones_and_in_prefix_form_the_others() {
         assert_eq!(read(&snapshot, &[], uri), to, "{uri}");
     }
     let item = snapshot.all().listing(Primitive::Resource).item("mcp-gateway://s/2/f:/a").unwrap();
-    assert_eq!(item.json, r#"{"x":1,"uri":"mcp-gateway://s/2/f:/a","y":["f:/a"]}"#);
+    assert_eq!(item.json(), r#"{"x":1,"uri":"mcp-gateway://s/2/f:/a","y":["f:/a"]}"#);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn the_user_interface_of_a_tool_is_named_as_it_is_exposed() {
     }
     let (snapshot, _) = compile(&spec, &catalogue);
     let tool = snapshot.all().listing(Primitive::Tool).item("t2").unwrap();
-    assert_eq!(tool.json, json("mcp-gateway://s/2/ui://a"));
+    assert_eq!(tool.json(), json("mcp-gateway://s/2/ui://a"));
 }
 
 #[test]
