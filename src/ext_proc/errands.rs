@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use envoy_types::pb::envoy::config::core::v3::HeaderMap;
+use bytes::Bytes;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
@@ -32,11 +32,11 @@ pub(super) struct Peer {
 }
 
 /// Tells the server that its client cannot be asked what it has asked. One that is not told waits until its own deadline.
-pub(super) fn reply(parts: &Arc<Parts>, peer: &Peer, request: &Arc<HeaderMap>, messages: Vec<Vec<u8>>) {
+pub(super) fn reply(parts: &Arc<Parts>, peer: &Peer, request: &Bytes, messages: Vec<Vec<u8>>) {
     let Some(permit) = permit() else { return };
-    let (tasks, parts) = (&parts.tasks, Arc::clone(parts));
-    let (peer, request) = (peer.clone(), Arc::clone(request));
-    tasks.spawn(async move {
+    let (shared, parts) = (parts, Arc::clone(parts));
+    let (peer, request) = (peer.clone(), request.clone());
+    let errand = async move {
         let server = peer.server.name.as_str();
         let session = match parts.store.find(peer.session, server).await {
             Ok(Found::Session(session)) => session,
@@ -46,7 +46,7 @@ pub(super) fn reply(parts: &Arc<Parts>, peer: &Peer, request: &Arc<HeaderMap>, m
             Ok(Found::Missing | Found::Revoked) | Err(_) => return,
         };
         let right = HairpinRight { server: server.into(), hostname: peer.server.hostname.as_str().into() };
-        let headers = codec::headers(&request);
+        let headers = codec::header_fields(&request).unwrap_or_default();
         let errand = Errand { right: &right, headers: &headers, set: &[] };
         let replies = async {
             for message in messages {
@@ -59,7 +59,8 @@ pub(super) fn reply(parts: &Arc<Parts>, peer: &Peer, request: &Arc<HeaderMap>, m
             tracing::debug!(server, "a server has more questions than it takes answers");
         }
         drop(permit);
-    });
+    };
+    shared.tasks.spawn_on(errand, &shared.aside);
 }
 
 /// Nobody may answer the requests known as `aliases` any more. Should this not be done, the server itself has to tell that
@@ -71,9 +72,9 @@ pub(super) fn settle(
     aliases: Vec<String>,
 ) {
     let Some(permit) = permit() else { return };
-    let (tasks, parts, session) = (&parts.tasks, Arc::clone(parts), peer.session);
+    let (shared, parts, session) = (parts, Arc::clone(parts), peer.session);
     let server_session = server_session.cloned();
-    tasks.spawn(async move {
+    let errand = async move {
         for alias in aliases {
             let asked = asked_in(server_session.as_ref().and_then(ServerSession::id), &alias);
             if parts.store.settle(session, &asked).await.is_err() {
@@ -81,7 +82,8 @@ pub(super) fn settle(
             }
         }
         drop(permit);
-    });
+    };
+    shared.tasks.spawn_on(errand, &shared.aside);
 }
 
 fn permit() -> Option<SemaphorePermit<'static>> {

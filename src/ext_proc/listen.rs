@@ -1,4 +1,4 @@
-//! Where Envoy connects: a TCP port or a Unix socket, with `grpc.health.v1` beside the router.
+//! Where Envoy connects: a TCP port or a Unix socket.
 
 use std::{
     fmt, io,
@@ -6,30 +6,11 @@ use std::{
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     str::FromStr,
-    time::Duration,
 };
 
-use tokio::{
-    net::{TcpListener, UnixListener, UnixStream},
-    sync::watch,
-};
-use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{
-    server::NamedService,
-    transport::{self, Server, server::TcpIncoming},
-};
-use tonic_health::{
-    ServingStatus,
-    server::{HealthReporter, health_reporter},
-};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 
-use super::service::{MAX_STREAMS, Router};
-
-/// How often a connection is checked that says nothing, and how long it may take to answer.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
-
-/// Bytes that a stream and a connection may have on their way to us.
-const WINDOWS: (u32, u32) = (1 << 20, 16 << 20);
+use super::serve::Connection;
 
 /// Who may connect to the Unix socket: its owner and group.
 const SOCKET_MODE: u32 = 0o660;
@@ -124,6 +105,16 @@ impl Bound {
     }
 }
 
+impl Bound {
+    /// Waits for a connection, and lets go of it so that another thread can serve it.
+    pub(super) async fn accept(&self) -> io::Result<Connection> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await?.0.into_std().map(Connection::Tcp),
+            Self::Unix(listener, _) => listener.accept().await?.0.into_std().map(Connection::Unix),
+        }
+    }
+}
+
 /// A socket file, removed in the end.
 #[derive(Debug)]
 pub struct Socket(PathBuf);
@@ -134,66 +125,6 @@ impl Drop for Socket {
             tracing::debug!(path = %self.0.display(), %error, "the socket file stays");
         }
     }
-}
-
-/// Serves `router` until `stop`, then until the exchanges in flight have ended. Health says SERVING while `ready` is
-/// true.
-pub async fn serve(
-    bound: Bound,
-    router: Router,
-    ready: watch::Receiver<bool>,
-    stop: impl Future<Output = ()>,
-) -> Result<(), transport::Error> {
-    let (reporter, health) = health_reporter();
-    report(&reporter, false).await;
-    let services = Server::builder()
-        .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(WINDOWS.0)
-        .initial_connection_window_size(WINDOWS.1)
-        .http2_keepalive_interval(Some(KEEPALIVE.0))
-        .http2_keepalive_timeout(Some(KEEPALIVE.1))
-        .add_service(health)
-        .add_service(router.into_service());
-    let serving = async {
-        match bound {
-            Bound::Tcp(listener) => {
-                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-                services.serve_with_incoming_shutdown(incoming, stop).await
-            }
-            Bound::Unix(listener, _socket) => {
-                let incoming = UnixListenerStream::new(listener);
-                services.serve_with_incoming_shutdown(incoming, stop).await
-            }
-        }
-    };
-    tokio::select! {
-        served = serving => served,
-        () = follow(&reporter, ready) => Ok(()),
-    }
-}
-
-/// Reports each change of `ready`; does not end.
-async fn follow(reporter: &HealthReporter, mut ready: watch::Receiver<bool>) {
-    loop {
-        let is_ready = *ready.borrow_and_update();
-        report(reporter, is_ready).await;
-        if ready.changed().await.is_err() {
-            return std::future::pending().await;
-        }
-    }
-}
-
-/// For the whole process (no name, as Kubernetes asks by default) and for the router.
-async fn report(reporter: &HealthReporter, is_ready: bool) {
-    let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-    for name in ["", name_of(Router::into_service)] {
-        reporter.set_service_status(name, status).await;
-    }
-}
-
-/// The gRPC name of the service that `_service` makes.
-fn name_of<S: NamedService>(_service: fn(Router) -> S) -> &'static str {
-    S::NAME
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Envoy's external processing protocol (`envoy.service.ext_proc.v3`) over gRPC: the exchange's first attachment.
 //!
 //! ```text
-//!  Envoy --ProcessingRequest--> stream --codec--> Input --> exchange::Exchange
-//!        <-ProcessingResponse--        <--codec-- Step  <--
+//!  Envoy --HTTP/2--> serve: threads --> connection --> router: one task a stream
+//!
+//!  grpc --ProcessingRequest--> stream --codec--> Input --> exchange::Exchange
+//!       <-ProcessingResponse--        <--codec-- Step  <--
 //!                                 \--session--> sessions::Store, Hairpin   [the only waiting]
 //! ```
 //!
@@ -10,12 +12,17 @@
 //! last answer; whatever goes wrong ends in an `ImmediateResponse` or a gRPC error, which Envoy answers with 500.
 
 mod codec;
+mod connection;
 mod errands;
+mod grpc;
+mod health;
 mod listen;
-mod service;
+mod router;
+mod serve;
 mod session;
 mod stream;
 
-pub use listen::{Bound, Listen, ListenError, Socket, serve};
-pub use service::{Parts, Router};
+pub use listen::{Bound, Listen, ListenError, Socket};
+pub use router::{Parts, Router};
+pub use serve::serve;
 pub use stream::DUPLEX_DEADLINE;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use envoy_types::pb::envoy::config::core::v3::HeaderMap;
+use bytes::Bytes;
 use reqwest::header;
 use tokio::time::timeout;
 
@@ -47,8 +47,8 @@ pub(super) fn asked_in(server_session: Option<&str>, alias: &str) -> String {
     format!("{} {alias}", server_session.unwrap_or_default())
 }
 
-/// The server session that `need` asks for. `request` is the head of the client's request.
-pub(super) async fn find(parts: &Parts, need: &SessionNeed, request: &HeaderMap) -> Session {
+/// The server session that `need` asks for. `request` is the head of the client's request (`HeaderMap`).
+pub(super) async fn find(parts: &Parts, need: &SessionNeed, request: &[u8]) -> Session {
     let found = timeout(SESSION_DEADLINE, find_or_open(parts, need, request)).await;
     found.unwrap_or_else(|_elapsed| {
         parts.metrics.session(Attempt::Failed);
@@ -57,28 +57,29 @@ pub(super) async fn find(parts: &Parts, need: &SessionNeed, request: &HeaderMap)
     })
 }
 
-async fn find_or_open(parts: &Parts, need: &SessionNeed, request: &HeaderMap) -> Session {
+async fn find_or_open(parts: &Parts, need: &SessionNeed, request: &[u8]) -> Session {
     let server = if need.server.issues_sessions { need.server.name.as_str() } else { "" };
     let found = match parts.store.find(need.session, server).await {
         Ok(Found::Revoked) => return Session::Not(SessionOutcome::Revoked),
         Ok(Found::Session(session)) => Session::At(session),
         Ok(Found::Missing) if !need.server.issues_sessions => Session::Not(SessionOutcome::Ready(None)),
         Ok(Found::Missing) if !need.opens => return Session::Not(SessionOutcome::Missing),
-        Ok(Found::Missing) => match Call::of(need, request).open(parts, need, None).await {
+        // boxed: what is rarely done would make the state of every exchange larger
+        Ok(Found::Missing) => match Box::pin(Call::of(need, request).open(parts, need, None)).await {
             Session::At(session) => Session::At(session),
             failed @ Session::Not(_) => return failed,
         },
         Err(error) => return Session::Not(store_failed(parts, &error)),
     };
     if let Some(alias) = &need.settles {
-        match parts.store.settle(need.session, &asked_in(found.id(), alias)).await {
+        match Box::pin(parts.store.settle(need.session, &asked_in(found.id(), alias))).await {
             Ok(true) => {}
             Ok(false) => return Session::Not(SessionOutcome::Settled),
             Err(error) => return Session::Not(store_failed(parts, &error)),
         }
     }
     if let Some(request) = &need.request {
-        parts.store.note(need.session, request, need.server.name.as_str()).await;
+        parts.store.note(need.session, request, need.server.name.as_str());
     }
     found
 }
@@ -91,10 +92,10 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn of(need: &'a SessionNeed, request: &'a HeaderMap) -> Self {
+    fn of(need: &'a SessionNeed, request: &'a [u8]) -> Self {
         let (server, hostname) = (need.server.name.as_str().into(), need.server.hostname.as_str().into());
         let right = HairpinRight { server, hostname };
-        Self { right, headers: codec::headers(request), subject: &need.subject }
+        Self { right, headers: codec::header_fields(request).unwrap_or_default(), subject: &need.subject }
     }
 
     /// What policies of the server's route read of the call.
@@ -118,7 +119,7 @@ impl<'a> Call<'a> {
             revision: need.revision,
             capabilities: need.capabilities,
         };
-        let opened = match Box::pin(parts.store.open_through(&parts.hairpin, opening)).await {
+        let opened = match parts.store.open_through(&parts.hairpin, opening).await {
             Ok(opened) => opened,
             Err(failure) => {
                 parts.metrics.session(Attempt::Failed);
@@ -157,8 +158,8 @@ pub(super) struct Lost {
     pub(super) status: u16,
     pub(super) session: ServerSession,
     /// The body that was sent; absent where it was too large to keep.
-    pub(super) call: Option<Vec<u8>>,
-    pub(super) request: Arc<HeaderMap>,
+    pub(super) call: Option<Bytes>,
+    pub(super) request: Bytes,
     /// The new answer cannot go on in pieces: its whole body is read first.
     pub(super) whole: bool,
 }

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -79,7 +79,9 @@ impl Gateway {
             store,
             hairpin: Arc::clone(&hairpin),
             metrics: Arc::clone(&metrics),
+            duplex_deadline: ext_proc::DUPLEX_DEADLINE,
             tasks: tasks.clone(),
+            aside: Handle::current(),
         });
         let readiness = Readiness {
             routes,
@@ -122,7 +124,7 @@ impl Gateway {
         let admin_app = admin::app(self.sources());
         tasks.spawn(serve_http("the admin page", listeners.admin, admin_app, stops.end.clone()));
         let servers = Servers::default();
-        let (router, stopping) = (self.router.clone(), stops.serving.clone().cancelled_owned());
+        let (router, stopping) = (self.router.clone(), stops.serving.clone());
         servers.spawn(async move {
             ext_proc::serve(listeners.ext_proc, router, is_ready, stopping)
                 .await

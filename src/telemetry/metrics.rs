@@ -21,6 +21,9 @@ pub struct Metrics {
     refusals: Family<ReasonLabel, Counter>,
     answers: Family<PhaseLabel, Histogram, fn() -> Histogram>,
     streams_open: Gauge,
+    /// Of `exchanges` and `answers`, by number: what each exchange counts is not looked up.
+    by_outcome: [Counter; Outcome::ALL.len()],
+    by_phase: [Histogram; Phase::ALL.len()],
     sessions: Family<AttemptLabel, Counter>,
     replays: Family<AttemptLabel, Counter>,
     store_errors: Counter,
@@ -90,6 +93,23 @@ struct DiscoveryLabel {
     result: Attempt,
 }
 
+impl Outcome {
+    const ALL: [Self; 7] = [
+        Self::Server,
+        Self::Broker,
+        Self::Untouched,
+        Self::Refused,
+        Self::Replayed,
+        Self::Failed,
+        Self::Abandoned,
+    ];
+}
+
+impl Phase {
+    const ALL: [Self; 4] =
+        [Self::RequestHeaders, Self::RequestBody, Self::ResponseHeaders, Self::ResponseBody];
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -98,11 +118,16 @@ impl Default for Metrics {
 
 impl Metrics {
     pub fn new() -> Self {
+        let exchanges = Family::<OutcomeLabel, Counter>::default();
+        let answers = Family::<PhaseLabel, Histogram, fn() -> Histogram>::new_with_constructor(seconds);
         let mut metrics = Self {
             registry: Registry::with_prefix("mcp_gateway"),
-            exchanges: Family::default(),
+            by_outcome: Outcome::ALL
+                .map(|outcome| exchanges.get_or_create(&OutcomeLabel { outcome }).clone()),
+            by_phase: Phase::ALL.map(|phase| answers.get_or_create(&PhaseLabel { phase }).clone()),
+            exchanges,
             refusals: Family::default(),
-            answers: Family::new_with_constructor(seconds),
+            answers,
             streams_open: Gauge::default(),
             sessions: Family::default(),
             replays: Family::default(),
@@ -118,17 +143,6 @@ impl Metrics {
 
     /// Shows zeros before the first event, so that a rate can be told from the first one on.
     fn begin(&self) {
-        for outcome in [
-            Outcome::Server,
-            Outcome::Broker,
-            Outcome::Untouched,
-            Outcome::Refused,
-            Outcome::Replayed,
-            Outcome::Failed,
-            Outcome::Abandoned,
-        ] {
-            drop(self.exchanges.get_or_create(&OutcomeLabel { outcome }));
-        }
         for result in [Attempt::Succeeded, Attempt::Failed] {
             for family in [&self.sessions, &self.replays, &self.reloads] {
                 drop(family.get_or_create(&AttemptLabel { result }));
@@ -172,7 +186,9 @@ impl Metrics {
     /// It has ended.
     pub fn stream_closed(&self, outcome: Outcome) {
         self.streams_open.dec();
-        self.exchanges.get_or_create(&OutcomeLabel { outcome }).inc();
+        if let Some(count) = self.by_outcome.get(outcome as usize) {
+            count.inc();
+        }
     }
 
     /// `reason`: the short name of the refusal.
@@ -182,7 +198,9 @@ impl Metrics {
 
     /// A message of Envoy has been answered.
     pub fn answered(&self, phase: Phase, took: Duration) {
-        self.answers.get_or_create(&PhaseLabel { phase }).observe(took.as_secs_f64());
+        if let Some(times) = self.by_phase.get(phase as usize) {
+            times.observe(took.as_secs_f64());
+        }
     }
 
     /// A session was to be opened at a server.

@@ -19,7 +19,7 @@ use mcp_gateway::{
     clock,
     credentials::{KeyRing, Sealer},
     exchange::{Session, SessionId},
-    ext_proc::{Bound, Listen, Parts, Router, serve},
+    ext_proc::{Bound, DUPLEX_DEADLINE, Listen, Parts, Router, serve},
     mcp::{ClientCapabilities, Revision},
     routing::{
         Authority, CallCredential, Limits, ObjectName, Prefix, Routes, ServerSpec, Spec, Timeouts, compile,
@@ -30,12 +30,12 @@ use mcp_gateway::{
 use secrecy::SecretString;
 use tokio::{
     net::TcpListener,
-    sync::{Notify, oneshot, watch},
+    runtime::Handle,
+    sync::{Notify, watch},
     task::JoinSet,
     time::timeout,
 };
-
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::catalogue::catalogue;
 
@@ -50,7 +50,7 @@ pub(crate) struct Gateway {
     pub(crate) routes: Arc<Routes>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ready: watch::Sender<bool>,
-    pub(crate) stop: Option<oneshot::Sender<()>>,
+    pub(crate) stop: CancellationToken,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) routers: JoinSet<()>,
@@ -63,13 +63,22 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// With routes.
     pub(crate) async fn start() -> Self {
-        let gateway = Self::start_on("127.0.0.1:0".parse().unwrap()).await;
+        Self::start_patient(DUPLEX_DEADLINE).await
+    }
+
+    /// With routes; bodies in pieces may take `duplex_deadline`.
+    pub(crate) async fn start_patient(duplex_deadline: Duration) -> Self {
+        let gateway = Self::start_with("127.0.0.1:0".parse().unwrap(), duplex_deadline).await;
         gateway.routes.publish(compile(&spec(), &catalogue()).0);
         gateway
     }
 
     /// Without routes.
     pub(crate) async fn start_on(listen: Listen) -> Self {
+        Self::start_with(listen, DUPLEX_DEADLINE).await
+    }
+
+    async fn start_with(listen: Listen, duplex_deadline: Duration) -> Self {
         let (mut tasks, tasks_beside) = (JoinSet::new(), TaskTracker::new());
         let upstream = Arc::new(Upstream::default());
         let private_host = start_upstream(Arc::clone(&upstream), &mut tasks).await.to_string();
@@ -82,25 +91,23 @@ impl Gateway {
             store: Arc::new(Store::memory(100, clock::now)),
             hairpin: Arc::new(hairpin),
             metrics: Arc::clone(&metrics),
+            duplex_deadline,
             tasks: tasks_beside.clone(),
+            aside: Handle::current(),
         });
         let bound: Bound = listen.bind().await.unwrap();
         let address = bound.address().unwrap();
         let (ready, is_ready) = watch::channel(false);
-        let (stop, stopped) = oneshot::channel();
+        let stop = CancellationToken::new();
         let mut routers = JoinSet::new();
-        routers.spawn(async move {
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            serve(bound, router, is_ready, stopped).await.unwrap();
-        });
+        let stopped = stop.clone();
+        routers.spawn(async move { serve(bound, router, is_ready, stopped).await.unwrap() });
         Self {
             address,
             routes,
             metrics,
             ready,
-            stop: Some(stop),
+            stop,
             sealer,
             upstream,
             routers,

@@ -30,6 +30,7 @@ pub(crate) const POST: &[(&str, &str)] = &[
     (":scheme", "http"),
     ("content-type", "application/json"),
     ("accept", "application/json, text/event-stream"),
+    ("accept-encoding", "gzip"),
 ];
 
 pub(crate) const NOW: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"now"}}"#;

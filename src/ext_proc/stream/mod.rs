@@ -5,24 +5,20 @@ mod steps;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use envoy_types::pb::envoy::{
-    config::core::v3::HeaderMap,
-    service::ext_proc::v3::{
-        HttpBody, HttpHeaders, ProcessingRequest, ProcessingResponse, processing_request::Request as Message,
-    },
-};
+use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, timeout, timeout_at};
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use self::relay::Relay;
 use super::{
     Parts,
-    codec::{self, Pending},
+    codec::{Body, Event, Headers, Malformed, Message, Pending, Reply},
     errands::Peer,
+    grpc::{Inbound, Outbound},
 };
 use crate::{
     exchange::{Answer, BodyMode, Exchange, Head, Input},
-    mcp::Rejection,
+    mcp::{Edits, Rejection},
     sessions::ServerSession,
     telemetry::Outcome,
 };
@@ -33,74 +29,80 @@ pub const DUPLEX_DEADLINE: Duration = Duration::from_mins(1);
 /// How long an answer on which nothing comes goes on with the state that it has begun with.
 const RENEWAL: Duration = Duration::from_secs(30);
 
-/// What stands beside the message in what Envoy sends.
-struct Beside {
-    body_mode: BodyMode,
-    virtual_server: Option<String>,
-    /// Of a response.
-    details: Option<String>,
-}
-
 /// The state of one stream. Dropping it, at any point, cancels what it waits for.
 pub(super) struct Conversation {
     parts: Arc<Parts>,
-    inbound: Streaming<ProcessingRequest>,
+    inbound: Inbound,
+    outbound: Outbound,
     /// Absent until the request's headers have come.
     exchange: Option<Exchange>,
     body_mode: BodyMode,
     pending: Pending,
     /// When the pending message came.
     since: Instant,
-    out: VecDeque<ProcessingResponse>,
+    out: VecDeque<Reply>,
     over: bool,
-    request: Arc<HeaderMap>,
+    /// The request's header fields, as they came (`HeaderMap`).
+    request: Bytes,
     /// What of the request's body has come and is not answered.
-    received: Vec<u8>,
+    received: Received,
     /// The call as it went to the server, where it may have to be made again.
-    call: Option<Vec<u8>>,
+    call: Option<Call>,
     /// Whom the message goes to, in which gateway session.
     peer: Option<Peer>,
     /// The server session that the call was sent in.
     session: Option<ServerSession>,
-    response: HeaderMap,
+    /// The response's header fields, as they came, while Envoy waits for their answer.
+    response: Bytes,
     /// Another answer that is on its way to the client.
     relay: Option<Relay>,
     outcome: Outcome,
 }
 
 impl Conversation {
-    pub(super) fn new(parts: Arc<Parts>, inbound: Streaming<ProcessingRequest>) -> Self {
+    pub(super) fn new(parts: Arc<Parts>, inbound: Inbound, outbound: Outbound) -> Self {
         parts.metrics.stream_opened();
         Self {
             parts,
             inbound,
+            outbound,
             exchange: None,
             body_mode: BodyMode::None,
             pending: Pending::Nothing,
             since: Instant::now(),
             out: VecDeque::with_capacity(2),
             over: false,
-            request: Arc::default(),
-            received: Vec::new(),
+            request: Bytes::new(),
+            received: Received::default(),
             call: None,
             peer: None,
             session: None,
-            response: HeaderMap::default(),
+            response: Bytes::new(),
             relay: None,
             outcome: Outcome::Abandoned,
         }
     }
 
-    /// The next message to Envoy; `None`: the stream ends with OK.
-    pub(super) async fn next(&mut self) -> Result<Option<ProcessingResponse>, Status> {
-        loop {
-            if let Some(ready) = self.out.pop_front() {
-                return Ok(Some(ready));
+    /// Answers Envoy until nothing more is to be said, and ends the stream.
+    pub(super) async fn run(mut self) {
+        let status = match self.converse().await {
+            Ok(()) => Status::ok(""),
+            Err(status) => {
+                self.fail(&status);
+                status
             }
-            if let Some(relay) = self.relay.take() {
-                self.relay(relay).await?;
+        };
+        self.outbound.end(&status);
+    }
+
+    async fn converse(&mut self) -> Result<(), Status> {
+        loop {
+            if let Some(reply) = self.out.pop_front() {
+                self.outbound.message(reply.into_pieces()).await?;
+            } else if let Some(relay) = self.relay.take() {
+                Box::pin(self.relay(relay)).await?;
             } else if self.over {
-                return Ok(None);
+                return Ok(());
             } else if let Some(step) = self.exchange.as_mut().and_then(Exchange::poll) {
                 self.take(step).await?;
             } else if self.may_wait() {
@@ -129,10 +131,10 @@ impl Conversation {
     async fn receive(&mut self) -> Result<(), Status> {
         let is_collecting = self.pending != Pending::Nothing;
         let message = if is_collecting {
-            match timeout_at(self.since + DUPLEX_DEADLINE, self.inbound.message()).await {
-                Ok(message) => message.map_err(unread)?,
+            match timeout_at(self.since + self.parts.duplex_deadline, self.inbound.message()).await {
+                Ok(message) => message?,
                 Err(_elapsed) => {
-                    self.refuse(&Rejection::BodyTooSlow { limit: DUPLEX_DEADLINE.as_secs() });
+                    self.refuse(&Rejection::BodyTooSlow { limit: self.parts.duplex_deadline.as_secs() });
                     return Ok(());
                 }
             }
@@ -140,17 +142,7 @@ impl Conversation {
             self.inbound_message().await?
         };
         match message {
-            Some(message) => {
-                let beside = Beside {
-                    body_mode: codec::body_mode(&message),
-                    virtual_server: codec::virtual_server(&message).map(str::to_owned),
-                    details: codec::details(&message).map(str::to_owned),
-                };
-                match message.request {
-                    Some(request) => self.message(request, &beside),
-                    None => Err(Status::invalid_argument("a message without a request")),
-                }
-            }
+            Some(message) => self.message(&message),
             // an OK now would let the request go on without its body
             None if is_collecting => Err(Status::cancelled("the body has not come to its end")),
             None => {
@@ -161,11 +153,11 @@ impl Conversation {
     }
 
     /// Waits for what Envoy sends next. However long it takes, no old state is kept alive.
-    async fn inbound_message(&mut self) -> Result<Option<ProcessingRequest>, Status> {
+    async fn inbound_message(&mut self) -> Result<Option<Bytes>, Status> {
         loop {
             self.renew();
             if let Ok(message) = timeout(RENEWAL, self.inbound.message()).await {
-                return message.map_err(unread);
+                return message;
             }
         }
     }
@@ -176,43 +168,46 @@ impl Conversation {
         }
     }
 
-    fn message(&mut self, message: Message, beside: &Beside) -> Result<(), Status> {
-        match message {
-            Message::RequestHeaders(headers) => self.request_headers(headers, beside),
-            Message::RequestBody(body) => self.request_body(body),
-            Message::RequestTrailers(_) => {
+    fn message(&mut self, bytes: &Bytes) -> Result<(), Status> {
+        let message = Message::read(bytes).map_err(unread)?;
+        let event = message.event.ok_or_else(|| Status::invalid_argument("a message without a request"))?;
+        match event {
+            Event::RequestHeaders(headers) => self.request_headers(headers, &message),
+            Event::RequestBody(body) => self.request_body(body, bytes),
+            Event::RequestTrailers => {
                 self.pend(Pending::RequestTrailers);
                 self.handle(Input::RequestTrailers)
             }
-            Message::ResponseHeaders(headers) => self.response_headers(headers, beside.details.as_deref()),
-            Message::ResponseBody(body) if self.is_answering() => {
-                let HttpBody { body, end_of_stream, .. } = body;
+            Event::ResponseHeaders(headers) => self.response_headers(headers, &message),
+            Event::ResponseBody(body) if self.is_answering() => {
                 self.since = Instant::now();
-                self.handle(Input::ResponseBody { body: &body, end_of_stream })
+                self.handle(Input::ResponseBody { body: body.bytes, end_of_stream: body.end_of_stream })
             }
-            Message::ResponseTrailers(_) if self.is_answering() => {
+            Event::ResponseTrailers if self.is_answering() => {
                 self.pend(Pending::ResponseTrailers);
                 self.handle(Input::ResponseTrailers)
             }
-            Message::ResponseBody(_) | Message::ResponseTrailers(_) => Err(self.out_of_order()),
+            Event::ResponseBody(_) | Event::ResponseTrailers => Err(self.out_of_order()),
         }
     }
 
-    fn request_headers(&mut self, headers: HttpHeaders, beside: &Beside) -> Result<(), Status> {
+    fn request_headers(&mut self, headers: Headers<'_>, message: &Message<'_>) -> Result<(), Status> {
         if self.exchange.is_some() {
             return Err(self.out_of_order());
         }
-        let HttpHeaders { headers, end_of_stream, .. } = headers;
+        let end_of_stream = headers.end_of_stream;
         self.pend(Pending::RequestHeaders { end_of_stream });
         let Some(snapshot) = self.parts.routes.load() else {
             self.refuse(&Rejection::NotReady);
             return Ok(());
         };
-        let (body_mode, virtual_server) = (beside.body_mode, beside.virtual_server.as_deref());
+        let body_mode = message.body_mode().map_err(unread)?;
+        let virtual_server = message.virtual_server().map_err(unread)?;
         self.body_mode = body_mode;
-        self.request = headers.unwrap_or_default().into();
+        // a slice would keep all that the connection has read with it
+        self.request = Bytes::copy_from_slice(headers.map());
         let mut exchange = Exchange::new(snapshot);
-        let head = codec::headers(&self.request);
+        let head = headers.fields().map_err(unread)?;
         let head = Head(&head);
         let input = Input::RequestHeaders { head, end_of_stream, body_mode, virtual_server };
         exchange.handle(input, &*self.parts.sealer);
@@ -220,8 +215,8 @@ impl Conversation {
         Ok(())
     }
 
-    fn request_body(&mut self, body: HttpBody) -> Result<(), Status> {
-        let HttpBody { mut body, end_of_stream, .. } = body;
+    fn request_body(&mut self, body: Body<'_>, message: &Bytes) -> Result<(), Status> {
+        let Body { bytes, end_of_stream } = body;
         let pending = match (self.pending, self.body_mode) {
             (Pending::RequestHeaders { .. } | Pending::Held { complete: false }, BodyMode::FullDuplex) => {
                 Pending::Held { complete: end_of_stream }
@@ -236,27 +231,26 @@ impl Conversation {
             // the deadline is for the whole body
             self.since = since;
         }
-        self.handle(Input::RequestBody { body: &body, end_of_stream })?;
-        if self.received.is_empty() {
-            self.received = body;
-        } else {
-            self.received.append(&mut body);
-        }
+        self.handle(Input::RequestBody { body: bytes, end_of_stream })?;
+        self.received.push(message.slice_ref(bytes));
         Ok(())
     }
 
-    fn response_headers(&mut self, headers: HttpHeaders, details: Option<&str>) -> Result<(), Status> {
-        self.pend(Pending::ResponseHeaders { end_of_stream: headers.end_of_stream });
-        self.response = headers.headers.unwrap_or_default();
+    fn response_headers(&mut self, headers: Headers<'_>, message: &Message<'_>) -> Result<(), Status> {
+        let end_of_stream = headers.end_of_stream;
+        self.pend(Pending::ResponseHeaders { end_of_stream });
         let Some(exchange) = &mut self.exchange else {
             // the reply of a filter that stands before the router
             self.over = true;
             return self.answer(Answer::default());
         };
-        let head = codec::headers(&self.response);
+        let details = message.details().map_err(unread)?;
+        let head = headers.fields().map_err(unread)?;
         let head = Head(&head);
-        let end_of_stream = headers.end_of_stream;
         exchange.handle(Input::ResponseHeaders { head, end_of_stream, details }, &*self.parts.sealer);
+        if exchange.is_replaying() {
+            self.response = Bytes::copy_from_slice(headers.map());
+        }
         Ok(())
     }
 
@@ -298,11 +292,35 @@ impl Drop for Conversation {
     }
 }
 
-/// A message that could not be read: most often Envoy has gone, which is how it ends streams.
-fn unread(status: Status) -> Status {
-    // larger than the limit
-    if matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted) {
-        return status;
+/// A call, and how its body was edited.
+struct Call {
+    body: Bytes,
+    edits: Edits,
+}
+
+/// What has come of a body.
+#[derive(Debug, Default)]
+struct Received {
+    first: Bytes,
+    /// All of it, where it comes in pieces.
+    joined: BytesMut,
+}
+
+impl Received {
+    fn push(&mut self, piece: Bytes) {
+        if self.first.is_empty() && self.joined.is_empty() {
+            self.first = piece;
+        } else {
+            self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+            self.joined.extend_from_slice(&piece);
+        }
     }
-    Status::cancelled("the stream was closed")
+
+    fn take(&mut self) -> Bytes {
+        if self.joined.is_empty() { std::mem::take(&mut self.first) } else { self.joined.split().freeze() }
+    }
+}
+
+fn unread(malformed: Malformed) -> Status {
+    Status::internal(malformed.to_string())
 }

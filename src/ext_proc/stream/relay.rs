@@ -2,17 +2,15 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use envoy_types::pb::envoy::service::ext_proc::v3::{
-    ProcessingRequest, processing_request::Request as Message,
-};
 use tokio::time::{sleep, timeout, timeout_at};
-use tonic::{Status, Streaming};
+use tonic::Status;
 
-use super::{Conversation, RENEWAL};
+use super::{Conversation, RENEWAL, unread};
 use crate::{
     exchange::{BodyMode, Exchange, Input, ReplayOutcome, SessionNeed, Step},
     ext_proc::{
-        codec::{self, Pending},
+        codec::{self, Event, Message, Pending},
+        grpc::Inbound,
         session::{self, Lost, Replayed, SESSION_DEADLINE, content_type},
     },
     mcp::Rejection,
@@ -44,11 +42,12 @@ pub(super) enum Relay {
 impl Conversation {
     pub(super) fn replay(&mut self, need: SessionNeed, status: u16) -> Result<(), Status> {
         let session = self.session.take().ok_or_else(|| self.out_of_order())?;
-        let request = Arc::clone(&self.request);
+        let request = self.request.clone();
         // Envoy takes another body in pieces where it holds one and may still be told how it is to come
         let whole = self.pending != (Pending::ResponseHeaders { end_of_stream: false })
             || self.body_mode == BodyMode::FullDuplex;
-        let lost = Lost { need, status, session, call: self.call.take(), request, whole };
+        let call = self.call.take().map(|call| call.edits.apply(&call.body).into());
+        let lost = Lost { need, status, session, call, request, whole };
         let call = Box::pin(session::replay(Arc::clone(&self.parts), lost));
         self.relay = Some(Relay::Calling { call, envoy_waits: false });
         Ok(())
@@ -60,14 +59,13 @@ impl Conversation {
             Relay::Calling { call, envoy_waits } => self.calling(call, envoy_waits).await,
             Relay::Due(answer) => {
                 let due = timeout(SESSION_DEADLINE, self.inbound.message()).await;
-                match due.map_err(|_elapsed| Status::deadline_exceeded("no body has come"))?? {
-                    Some(ProcessingRequest { request: Some(Message::ResponseBody(_)), .. }) => {
-                        self.relay = Some(Relay::Running(answer));
-                        Ok(())
-                    }
-                    Some(_) => Err(self.out_of_order()),
-                    None => Err(Status::cancelled("the stream has ended")),
-                }
+                let due = due.map_err(|_elapsed| Status::deadline_exceeded("no body has come"))??;
+                let due = due.ok_or_else(|| Status::cancelled("the stream has ended"))?;
+                let Some(Event::ResponseBody(_)) = Message::read(&due).map_err(unread)?.event else {
+                    return Err(self.out_of_order());
+                };
+                self.relay = Some(Relay::Running(answer));
+                Ok(())
             }
             Relay::Running(mut answer) => {
                 self.renew();
@@ -95,7 +93,12 @@ impl Conversation {
         envoy_waits: bool,
     ) -> Result<(), Status> {
         let deadline = self.since + if envoy_waits { REPLAY_DEADLINE } else { REPLAY_PATIENCE };
-        let replayed = match timeout_at(deadline, &mut call).await {
+        let replayed = tokio::select! {
+            biased;
+            replayed = timeout_at(deadline, &mut call) => replayed,
+            given_up = self.outbound.given_up() => return Err(given_up),
+        };
+        let replayed = match replayed {
             Ok(replayed) => replayed,
             Err(_elapsed) if envoy_waits => Replayed::Failed(Rejection::Internal),
             Err(_elapsed) => {
@@ -109,8 +112,9 @@ impl Conversation {
             Replayed::Failed(rejection) => self.handle(Input::Replay(ReplayOutcome::Failed(rejection))),
             Replayed::Streaming(answer) => {
                 let (status, fields) = (answer.status().as_u16(), session::answered(answer.headers()));
-                let old = codec::plain_names(std::mem::take(&mut self.response));
-                self.out.push_back(codec::replaced_head(status, fields, old));
+                let old = std::mem::take(&mut self.response);
+                let old = codec::header_fields(&old).map_err(unread)?;
+                self.out.push_back(codec::replaced_head(status, fields, old.iter().map(|field| field.name)));
                 let content_type = content_type(answer.headers());
                 self.relay = Some(Relay::Due(answer));
                 self.replayed(content_type)
@@ -163,7 +167,7 @@ impl Conversation {
 
 /// Reads whatever Envoy still sends of the old answer, until the stream breaks: left unread, it would fill the window
 /// that all exchanges of the connection share.
-async fn passed_over(inbound: &mut Streaming<ProcessingRequest>) -> Status {
+async fn passed_over(inbound: &mut Inbound) -> Status {
     loop {
         match inbound.message().await {
             Ok(Some(_)) => {}

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tonic::Status;
 
-use super::{Conversation, relay::MAX_REPLAYED_CALL};
+use super::{Call, Conversation, relay::MAX_REPLAYED_CALL};
 use crate::{
     exchange::{Answer, BodyMode, Input, SessionId, SessionNeed, SessionOutcome, Step},
     ext_proc::{
@@ -26,7 +27,7 @@ impl Conversation {
             }
             Step::Session(need) => self.find_session(need).await,
             Step::Replay(need, status) => self.replay(need, status),
-            Step::Running(session, request) => self.find_running(session, &request).await,
+            Step::Running(session, request) => Box::pin(self.find_running(session, &request)).await,
             Step::Piece { body, last } => {
                 self.parts.metrics.answered(Phase::ResponseBody, self.since.elapsed());
                 self.out.extend(codec::response_pieces(body, last));
@@ -54,14 +55,13 @@ impl Conversation {
 
     pub(super) fn answer(&mut self, answer: Answer) -> Result<(), Status> {
         self.outcome = outcome(&answer, self.outcome);
-        let received = std::mem::take(&mut self.received);
-        if self.session.is_some() {
-            let sent = answer.body.as_ref().unwrap_or(&received);
-            self.call = (sent.len() <= MAX_REPLAYED_CALL).then(|| sent.clone());
-        }
+        let received = self.received.take();
         self.answered();
-        codec::answer(self.pending, answer, received, &mut self.out)
+        codec::answer(self.pending, &answer, &received, &mut self.out)
             .map_err(|unfit| Status::internal(unfit.to_string()))?;
+        if self.session.is_some() && answer.edits.len(&received) <= MAX_REPLAYED_CALL {
+            self.call = Some(Call { body: kept(received), edits: answer.edits });
+        }
         self.pending = Pending::Nothing;
         Ok(())
     }
@@ -95,7 +95,12 @@ impl Conversation {
 
     async fn find_session(&mut self, need: SessionNeed) -> Result<(), Status> {
         self.peer = Some(Peer { session: need.session, server: Arc::clone(&need.server) });
-        let outcome = match session::find(&self.parts, &need, &self.request).await {
+        let found = tokio::select! {
+            biased;
+            found = session::find(&self.parts, &need, &self.request) => found,
+            given_up = self.outbound.given_up() => return Err(given_up),
+        };
+        let outcome = match found {
             Session::Not(outcome) => outcome,
             Session::At(session) => {
                 let known = session.id().map(|id| (id.into(), session.revision()));
@@ -107,13 +112,26 @@ impl Conversation {
     }
 
     async fn find_running(&mut self, session: SessionId, request: &str) -> Result<(), Status> {
-        let running = self.parts.store.running(session, request).await.unwrap_or_else(|error| {
+        let running = tokio::select! {
+            biased;
+            running = self.parts.store.running(session, request) => running,
+            given_up = self.outbound.given_up() => return Err(given_up),
+        };
+        let running = running.unwrap_or_else(|error| {
             self.parts.metrics.store_error();
             tracing::warn!(%error, "a cancellation goes nowhere");
             None
         });
         self.handle(Input::Running(running))
     }
+}
+
+/// Bodies up to this size, in bytes, may lie in what the connection has read with others.
+const MAX_SHARED: usize = 32 << 10;
+
+/// `bytes`, to be kept for as long as the server takes: a slice would keep all that the connection has read with it.
+fn kept(bytes: Bytes) -> Bytes {
+    if bytes.len() > MAX_SHARED { bytes } else { Bytes::copy_from_slice(&bytes) }
 }
 
 /// What an answer makes of the exchange.
