@@ -13,6 +13,10 @@ pub(super) const BROKER: &str = "mcp_gateway_broker";
 const MAX_REQUESTS: u32 = 100_000;
 /// Connections at once to one cluster, and requests that wait for one.
 const MAX_CONNECTIONS: u32 = 10_000;
+
+/// Requests of one cluster that are made again at once. Envoy's own 3 are gone as soon as a connection breaks that many
+/// exchanges share.
+const MAX_RETRIES: u32 = 1_000;
 /// To connect to the gateway, in seconds.
 const CONNECT_TIMEOUT: &str = "1s";
 
@@ -109,6 +113,7 @@ fn cluster(name: &str, stats: &str, address: &Address, connect_timeout: &str) ->
             "max_connections": MAX_CONNECTIONS,
             "max_pending_requests": MAX_CONNECTIONS,
             "max_requests": MAX_REQUESTS,
+            "max_retries": MAX_RETRIES,
         }]},
         "load_assignment": {
             "cluster_name": name,

@@ -2,7 +2,11 @@
 
 use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3::processing_mode::BodySendMode;
 use mcp_gateway::ext_proc::Listen;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use tonic::transport::Endpoint;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -56,7 +60,7 @@ async fn a_unix_socket_serves_and_goes_with_the_router() {
     exchange.headers(POST, false).await;
     assert_eq!(exchange.refused().await.0, 503);
     drop(exchange);
-    gateway.stop.take().unwrap().send(()).unwrap();
+    gateway.stop.cancel();
     gateway.has_stopped().await;
     assert!(!path.exists());
 }
@@ -89,7 +93,7 @@ async fn exchanges_in_flight_end_before_the_router_does() {
     let mut exchange = Exchange::open(&gateway, BodySendMode::Buffered).await;
     exchange.headers(POST, false).await;
     exchange.request_headers_answer().await;
-    gateway.stop.take().unwrap().send(()).unwrap();
+    gateway.stop.cancel();
     let Listen::Tcp(address) = gateway.address else { panic!("not a TCP address") };
     let refused = async { while TcpStream::connect(address).await.is_ok() {} };
     timeout(SOON, refused).await.expect("it still accepts connections");
@@ -101,4 +105,66 @@ async fn exchanges_in_flight_end_before_the_router_does() {
     exchange.ends().await;
     drop(exchange);
     gateway.has_stopped().await;
+}
+
+#[tokio::test]
+async fn clients_that_leave_do_not_end_the_connection_of_the_others() {
+    const LEAVING: u32 = 2_000;
+    let gateway = Gateway::start().await;
+    let Listen::Tcp(address) = &gateway.address else { panic!("a TCP port") };
+    let mut envoy = TcpStream::connect(address).await.unwrap();
+    let mut burst = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    burst.extend(frame(SETTINGS, 0, 0, b""));
+    let head: Vec<u8> = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/envoy.service.ext_proc.v3.ExternalProcessor/Process"),
+        ("content-type", "application/grpc"),
+    ]
+    .into_iter()
+    .flat_map(|(name, value)| literal(name, value))
+    .collect();
+    for number in 0..LEAVING {
+        // as Envoy does when its client has gone: before the router has seen the request
+        let stream = 2 * number + 1;
+        burst.extend(frame(HEADERS, END_HEADERS, stream, &head));
+        burst.extend(frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes()));
+    }
+    burst.extend(frame(PING, 0, 0, b"are you "));
+    envoy.write_all(&burst).await.unwrap();
+    let answered = async {
+        loop {
+            let mut head = [0; 9];
+            envoy.read_exact(&mut head).await.expect("the connection has ended");
+            let [high, middle, low, kind, flags, ..] = head;
+            let mut payload = vec![0; u32::from_be_bytes([0, high, middle, low]) as usize];
+            envoy.read_exact(&mut payload).await.unwrap();
+            assert_ne!(kind, GOAWAY, "{}", payload.escape_ascii());
+            if (kind, flags) == (PING, ACK) {
+                return;
+            }
+        }
+    };
+    timeout(SOON, answered).await.expect("the router is silent");
+}
+
+// Frame types, flags and an error code (RFC 9113, sections 6 and 7).
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+const CANCEL: u32 = 8;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let [_, length @ ..] = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A header field as it is, without a table (RFC 7541, section 6.2.2).
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    [vec![0], text(name), text(value)].concat()
 }
