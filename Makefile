@@ -3,7 +3,7 @@
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo test local-env-setup local-env-teardown inspect-gateway fmt lint doc deny
+.PHONY: help demo test bench bench-calls bench-micro bench-scale local-env-setup local-env-teardown inspect-gateway fmt lint doc deny
 
 FETCH := tests/setup/fetch
 # The gateway that `make inspect-gateway` opens: the one of `make demo`.
@@ -25,6 +25,20 @@ demo: ## Runs Envoy, the gateway, two MCP servers and a client; DEMO_ONCE=1 ends
 test: ## Runs the whole suite, real Envoy included; fetches what it needs
 	@settings=$$($(FETCH) --env suite); eval "$$settings"
 	cargo test --locked
+
+bench: bench-micro bench-calls bench-scale ## Measures everything; BENCH_RESULTS=write puts it into benches/RESULTS.md
+
+bench-micro: ## Measures the pure core: time, allocations, instructions
+	cargo bench --locked --bench micro --bench instructions
+
+bench-calls: ## Measures calls through real Envoy, beside a processor that does nothing: about 20 minutes
+	@settings=$$($(FETCH) --env bench); eval "$$settings"
+	cargo build --locked --release --bin mcp-gateway --example no_op
+	cargo bench --locked --bench calls
+
+bench-scale: ## Measures many servers, tools, sessions and streams
+	@settings=$$($(FETCH) --env bench); eval "$$settings"
+	cargo bench --locked --bench scale
 
 local-env-setup: ## Runs a cluster with the gateway on this machine, without containers; LOCAL_ENV=kind: in kind
 	@if [ "$(LOCAL_ENV)" = kind ]; then exec deploy/local-env/kind/setup; fi
