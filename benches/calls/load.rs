@@ -15,7 +15,7 @@ use crate::{
     common::fetched,
     fleet::Endpoint,
     plan::{Cell, Variant},
-    proc::{cpu_nanoseconds, resident_kib},
+    process,
 };
 
 /// Ids of one run of wrk: more than it can use.
@@ -35,12 +35,13 @@ pub(crate) struct Sample {
 
 /// Loads `endpoint` for `seconds`. Ends the benchmark at the first error.
 pub(crate) async fn measure(cell: &Cell, variant: Variant, endpoint: &Endpoint, seconds: u32) -> Sample {
-    let used = || [endpoint.router, endpoint.envoy].map(|pid| pid.map(cpu_nanoseconds));
+    let used = || [endpoint.router, endpoint.envoy].map(|pid| pid.map(process::cpu));
     let before = used();
     let result = wrk(cell, endpoint, seconds).await;
     let after = used();
     let requests = to_f64(result.requests);
-    let each = |index: usize| Some(to_f64(after[index]? - before[index]?) / 1e3 / requests);
+    let each =
+        |index: usize| Some(after[index]?.saturating_sub(before[index]?).as_secs_f64() * 1e6 / requests);
     assert!(result.errors == 0 && result.requests > 0, "{} on {variant}: {}", cell.name, result.line);
     endpoint.assert_whole(cell, result.requests, result.bytes);
     Sample {
@@ -50,7 +51,9 @@ pub(crate) async fn measure(cell: &Cell, variant: Variant, endpoint: &Endpoint, 
         p999: to_f64(result.p999),
         router: each(0),
         envoy: each(1),
-        resident_mib: endpoint.router.map(|pid| to_f64(resident_kib(pid)) / 1024.0),
+        resident_mib: endpoint
+            .router
+            .map(|pid| to_f64(process::memory(&pid.to_string()).now as u64) / f64::from(1 << 20)),
     }
 }
 

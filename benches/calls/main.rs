@@ -28,7 +28,9 @@ mod load;
 mod machine;
 mod nginx;
 mod plan;
-mod proc;
+#[allow(dead_code, reason = "shared with other benchmarks")]
+#[path = "../process/mod.rs"]
+mod process;
 mod report;
 #[path = "../results/mod.rs"]
 mod results;

@@ -22,6 +22,7 @@ mod lists;
 mod load;
 mod memory;
 mod peers;
+#[path = "../process/mod.rs"]
 mod process;
 mod reload;
 #[allow(unreachable_pub, reason = "shared with other benchmarks")]

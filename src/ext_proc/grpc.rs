@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use h2::{RecvStream, SendStream, server::SendResponse};
 use http::{HeaderMap, HeaderValue, Response, header};
 use tonic::Status;
@@ -23,6 +23,29 @@ pub(super) const PREFIX: usize = 5;
 
 /// Most that is made room for before it has come, in bytes.
 const MAX_FORESIGHT: usize = 1 << 20;
+
+/// A message that is to be written, with room for its prefix and for `room` bytes.
+pub(super) fn begin(room: usize) -> BytesMut {
+    let mut message = BytesMut::with_capacity(PREFIX + room);
+    message.put_bytes(0, PREFIX);
+    message
+}
+
+/// What was written behind [`begin`], its prefix filled in; `following` bytes of the message come behind it.
+pub(super) fn finish(mut message: BytesMut, following: usize) -> Bytes {
+    let length = message.len() - PREFIX + following;
+    if let Some([_, place @ ..]) = message.first_chunk_mut::<PREFIX>() {
+        *place = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    }
+    message.freeze()
+}
+
+/// A whole message.
+pub(super) fn encoded(message: &impl prost::Message) -> Bytes {
+    let mut bytes = begin(message.encoded_len());
+    bytes.extend_from_slice(&message.encode_to_vec());
+    finish(bytes, 0)
+}
 
 /// The messages that come.
 pub(super) struct Inbound {

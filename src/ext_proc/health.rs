@@ -1,6 +1,6 @@
 //! `grpc.health.v1`: whether the router is ready, asked once or watched.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::watch;
 use tonic::Status;
@@ -8,7 +8,7 @@ use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server,
 };
 
-use super::grpc::{Inbound, Outbound, PREFIX};
+use super::grpc::{self, Inbound, Outbound};
 
 /// What is asked for: the whole process (Kubernetes asks so by default), or the router.
 const NAMES: [&str; 2] = ["", super::router::SERVICE];
@@ -68,10 +68,5 @@ fn serving(is_ready: bool) -> ServingStatus {
 }
 
 fn response(status: ServingStatus) -> Bytes {
-    let response = HealthCheckResponse { status: status.into() };
-    let mut out = BytesMut::with_capacity(PREFIX + response.encoded_len());
-    out.put_u8(0);
-    out.put_u32(u32::try_from(response.encoded_len()).unwrap_or(u32::MAX));
-    out.extend_from_slice(&response.encode_to_vec());
-    out.freeze()
+    grpc::encoded(&HealthCheckResponse { status: status.into() })
 }

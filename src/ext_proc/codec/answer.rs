@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use prost::Message as _;
 use smallvec::SmallVec;
@@ -12,7 +12,7 @@ use crate::{
     credentials,
     envoy::{METADATA_NAMESPACE, METADATA_SERVER},
     exchange::{Answer, BodyModes, Mutation, Value},
-    ext_proc::grpc::PREFIX,
+    ext_proc::grpc,
     mcp::Edits,
 };
 
@@ -187,11 +187,9 @@ const COMMON_CLEAR_ROUTE_CACHE: u64 = 5;
 const MUTATION_SET: u64 = 1;
 const MUTATION_REMOVE: u64 = 2;
 
-/// Room for the prefix, for about this many header fields, and for the bytes of a body.
+/// Room for about this many header fields, and for the bytes of a body.
 fn begin(fields: usize, body: usize) -> Writer {
-    let mut out = BytesMut::with_capacity(128 + 64 * fields + body);
-    out.put_bytes(0, PREFIX);
-    Writer(out)
+    Writer(grpc::begin(128 + 64 * fields + body))
 }
 
 fn header_mutation(out: &mut Writer, mutation: &Mutation, length: Option<usize>) {

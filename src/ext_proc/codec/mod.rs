@@ -17,7 +17,7 @@ pub(super) use instead::{immediate, replaced, replaced_head, wait};
 pub(super) use message::{Body, Event, Headers, Message, header_fields};
 pub(super) use wire::Malformed;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use envoy_types::pb::envoy::{
     extensions::filters::http::ext_proc::v3::{
         ProcessingMode,
@@ -25,10 +25,9 @@ use envoy_types::pb::envoy::{
     },
     service::ext_proc::v3::ProcessingResponse,
 };
-use prost::Message as _;
 use smallvec::SmallVec;
 
-use super::grpc::PREFIX;
+use super::grpc;
 use crate::exchange::{BodyMode, BodyModes};
 
 /// What Envoy waits for.
@@ -72,20 +71,14 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// `message` was written behind the room for the prefix.
-    fn new(mut message: BytesMut, body: SmallVec<[Bytes; 3]>) -> Self {
-        let length = message.len() - PREFIX + body.iter().map(Bytes::len).sum::<usize>();
-        if let Some([_, place @ ..]) = message.first_chunk_mut::<PREFIX>() {
-            *place = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
-        }
-        Self { head: message.freeze(), body }
+    /// `message` was written behind [`grpc::begin`].
+    fn new(message: BytesMut, body: SmallVec<[Bytes; 3]>) -> Self {
+        let following = body.iter().map(Bytes::len).sum();
+        Self { head: grpc::finish(message, following), body }
     }
 
     fn of(message: &ProcessingResponse) -> Self {
-        let mut bytes = BytesMut::with_capacity(PREFIX + message.encoded_len());
-        bytes.put_bytes(0, PREFIX);
-        bytes.extend_from_slice(&message.encode_to_vec());
-        Self::new(bytes, SmallVec::new())
+        Self { head: grpc::encoded(message), body: SmallVec::new() }
     }
 
     /// What is sent, in order.

@@ -15,10 +15,13 @@ use envoy_types::pb::{
 use proptest::prelude::*;
 use secrecy::SecretString;
 
+use prost::Message as _;
+
 use super::{answer::MAX_PIECE, *};
 use crate::{
     envoy::{METADATA_NAMESPACE, METADATA_SERVER, RESPONSE_DETAILS},
     exchange::{Answer, CredentialPart, Mutation, Value},
+    ext_proc::grpc::PREFIX,
     mcp::{Response, Span},
     routing::fixture,
 };
